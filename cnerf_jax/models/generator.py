@@ -1,0 +1,70 @@
+"""The generator's parameters: mapping network and compositional field. Rendering is `cnerf_jax.sampler`'s."""
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from cnerf_jax.models import compositional_field
+from cnerf_jax.models import mapping_network
+
+
+class Generator(nn.Module):
+  """All that is learnt of a CNeRF generator; defaults are the published stage 1.
+
+  Attributes:
+    num_classes: semantic classes, one local generator each.
+    style_dim: width of z and w.
+    width: channels of the local generators.
+    mapping_layers: linear layers of the mapping network.
+    num_shape_layers: FiLM-SIREN layers that see the shape style.
+    num_texture_layers: FiLM-SIREN layers that see the texture style.
+    gamma_offset: mean frequency of the sines.
+    base: 'network' (fitted to a sphere, then frozen, as published) or 'sphere' (exact).
+    residual_scale: factor on residual signed distances.
+    residual_from_zero: start residual signed distances at zero.
+    mask_fusion: 'raw' (as published) or 'softmax' over classes.
+    mask_sharpness: factor on mask scores before the softmax.
+    color_gain: factor on the fused colour logit.
+    density_beta_init: initial width of the surface in the density, world units.
+  """
+
+  num_classes: int = 12
+  style_dim: int = 256
+  width: int = 128
+  mapping_layers: int = 3
+  num_shape_layers: int = 3
+  num_texture_layers: int = 2
+  gamma_offset: float = 30.0
+  base: str = 'network'
+  residual_scale: float = 1.0
+  residual_from_zero: bool = False
+  mask_fusion: str = 'raw'
+  mask_sharpness: float = 10.0
+  color_gain: float = 1.0
+  density_beta_init: float = 0.1
+
+  def __post_init__(self):
+    for value, known, name in (
+        (self.base, compositional_field.BASES, 'base'), (self.mask_fusion, compositional_field.MASK_FUSIONS, 'mask_fusion')):
+      if value not in known:
+        raise ValueError(f'generator.{name} {value!r} is not known; use one of {", ".join(known)}')
+    super().__post_init__()
+
+  def setup(self):
+    self.mapping = mapping_network.MappingNetwork(self.style_dim, self.mapping_layers)
+    self.field = compositional_field.CompositionalField(
+        num_classes=self.num_classes, width=self.width, num_shape_layers=self.num_shape_layers,
+        num_texture_layers=self.num_texture_layers, gamma_offset=self.gamma_offset, base=self.base,
+        residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero, mask_fusion=self.mask_fusion,
+        mask_sharpness=self.mask_sharpness, color_gain=self.color_gain, density_beta_init=self.density_beta_init)
+
+  def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch style_dim']:
+    """z → w."""
+    return self.mapping(z)
+
+  def portrait(self, styles: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.Portrait:
+    """Styles → the field of each portrait of the batch."""
+    return self.field(styles)
+
+  def __call__(self, z: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.Portrait:
+    """Touches every parameter; used to initialise."""
+    return self.portrait(self.map_latents(z))

@@ -1,0 +1,29 @@
+"""The mapping network: latent z ~ N(0, I) to style code w, by linear layers and leaky ReLU. z is not normalised."""
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from cnerf_jax.models import initializers
+
+
+class MappingNetwork(nn.Module):
+  """z → w (paper section 3; SPEC: 3 x (linear 256, leaky ReLU 0.2)).
+
+  Attributes:
+    style_dim: width of z and of w.
+    num_layers: linear layers.
+  """
+
+  style_dim: int
+  num_layers: int = 3
+
+  @nn.compact
+  def __call__(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch style_dim']:
+    x = z
+    for i in range(self.num_layers):
+      x = nn.Dense(
+          self.style_dim, name=f'layer_{i}', kernel_init=initializers.kaiming(),
+          bias_init=initializers.bias_for(x.shape[-1]))(x)
+      x = jax.nn.leaky_relu(x, initializers.LEAKY_SLOPE)
+    return x

@@ -1,0 +1,65 @@
+"""The semantic discriminator: is this one region, cut out by its mask, real, and which class is it?"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import flax.struct
+from jaxtyping import Array, Float, Int
+import jax.numpy as jnp
+
+from cnerf_jax.models import discriminator_blocks
+
+CHANNELS_64 = (256, 512, 512, 512, 512)
+
+
+@flax.struct.dataclass
+class SemanticVerdict:
+  """realness: [batch] GAN logit; class_logits: [batch, classes]."""
+
+  realness: Float[Array, 'batch']
+  class_logits: Float[Array, 'batch classes']
+
+
+def cut_out(
+    image: Float[Array, 'batch size size 3'],
+    semantic_mask: Float[Array, 'batch size size classes'],
+    semantic_class: Int[Array, 'batch'],
+) -> tuple[Float[Array, 'batch size size 3'], Float[Array, 'batch size size 1']]:
+  """The region of one class of each portrait: image times mask, and the mask."""
+  mask = jnp.take_along_axis(semantic_mask, semantic_class[:, None, None, None], axis=-1)
+  return image * mask, mask
+
+
+class SemanticDiscriminator(nn.Module):
+  """Image branch on image * mask_k, mask branch on mask_k, summed; minibatch stddev; two heads.
+
+  Attributes:
+    num_classes: classes of the class head.
+    channels: width at full resolution, then after each halving; the last should be at 4x4 pixels.
+    head_width: hidden width of both heads.
+  """
+
+  num_classes: int
+  channels: tuple[int, ...] = CHANNELS_64
+  head_width: int = 512
+
+  @nn.compact
+  def __call__(
+      self, region: Float[Array, 'batch size size 3'], mask: Float[Array, 'batch size size 1']
+  ) -> SemanticVerdict:
+    channels = tuple(self.channels)
+    x = discriminator_blocks.Branch(channels, name='image')(region)
+    x = x + discriminator_blocks.Branch(channels, name='mask')(mask)
+    if x.shape[1:3] != (4, 4):
+      raise ValueError(
+          f'images of {region.shape[-2]} pixels leave {x.shape[1]} after {len(channels) - 1} halvings; the semantic '
+          'discriminator needs 4: list log2(image_size) - 1 widths in channels')
+    x = discriminator_blocks.minibatch_stddev(x)
+    x = discriminator_blocks.leaky_relu(
+        discriminator_blocks.Convolution(channels[-1], 3, padding='VALID', name='last')(x))
+    x = x.reshape(x.shape[0], -1)
+    return SemanticVerdict(realness=self._head('realness', 1, x)[:, 0], class_logits=self._head('class', self.num_classes, x))
+
+  def _head(self, name, outputs, x):
+    x = discriminator_blocks.leaky_relu(discriminator_blocks.EqualizedDense(self.head_width, name=f'{name}_0')(x))
+    return discriminator_blocks.EqualizedDense(outputs, name=f'{name}_1')(x)

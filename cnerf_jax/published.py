@@ -1,0 +1,105 @@
+"""Published PyTorch weights: state_dict names and layouts to this package's parameter trees.
+
+Linear weights turn from (out, in) to [in, out], convolutions from (out, in, y, x) to [y, x, in, out]; the local generators stack
+along a leading class axis. Generators are matched by name. Discriminators are matched by structure: their tensors, in the
+order of the state_dict, fill this package's layers in order of execution, and every shape must fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import re
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator
+from cnerf_jax.models import semantic_discriminator
+
+
+def to_numpy(tensor) -> np.ndarray:
+  """A NumPy array of a torch tensor or anything array-like."""
+  if hasattr(tensor, 'detach'):
+    tensor = tensor.detach().cpu().numpy()
+  return np.asarray(tensor, np.float32)
+
+
+def _dense(weights, name):
+  return {'kernel': weights[f'{name}.weight'].T, 'bias': weights[f'{name}.bias']}
+
+
+def _film_siren(weights, name):
+  return _dense(weights, name) | {film: _dense(weights, f'{name}.{film}') for film in ('gamma', 'beta')}
+
+
+def _local_generator(weights, prefix, num_shape_layers, num_texture_layers):
+  tree = {f'shape_{i}': _film_siren(weights, f'{prefix}.shape_linears.{i}') for i in range(num_shape_layers)}
+  tree |= {f'texture_{i}': _film_siren(weights, f'{prefix}.texture_linears.{i}') for i in range(num_texture_layers)}
+  heads = {'mask': 'mask_linears', 'feature': 'feature_linear', 'color': 'rgb_linear', 'sdf': 'sdf_linear'}
+  for ours, theirs in heads.items():
+    dense = _dense(weights, f'{prefix}.{theirs}')
+    tree |= {f'{ours}_kernel': dense['kernel'], f'{ours}_bias': dense['bias']}
+  return tree
+
+
+def _count(weights, pattern):
+  found = {int(match.group(1)) for match in (re.match(pattern, name) for name in weights) if match}
+  return len(found)
+
+
+def generator_from(weights: Mapping[str, object]) -> tuple[generator_lib.Generator, dict]:
+  """Generator and parameters from a published generator's state_dict; sizes are read off the shapes.
+
+  Raises:
+    ValueError: if a tensor of the published stage 1 generator is missing.
+  """
+  weights = {name.removeprefix('module.'): to_numpy(value) for name, value in weights.items()}
+  try:
+    first = weights['renderer.network.0.shape_linears.0.weight']
+    generator = generator_lib.Generator(
+        num_classes=_count(weights, r'renderer\.network\.(\d+)\.'),
+        style_dim=weights['style.0.weight'].shape[0],
+        width=first.shape[0],
+        mapping_layers=_count(weights, r'style\.(\d+)\.weight'),
+        num_shape_layers=_count(weights, r'renderer\.network\.0\.shape_linears\.(\d+)\.weight'),
+        num_texture_layers=_count(weights, r'renderer\.network\.0\.texture_linears\.(\d+)\.weight'))
+    layers = generator.num_shape_layers, generator.num_texture_layers
+    local_generators = [
+        _local_generator(weights, f'renderer.network.{k}', *layers) for k in range(generator.num_classes)]
+    params = {
+        'mapping': {f'layer_{i}': _dense(weights, f'style.{i}') for i in range(generator.mapping_layers)},
+        'field': {
+            'bank': jax.tree.map(lambda *rows: np.stack(rows), *local_generators),
+            'base': {'trunk': _local_generator(weights, 'renderer.init_network', *layers)},
+            'density_beta': weights['renderer.sigmoid_beta'].reshape(()),
+        },
+    }
+  except KeyError as error:
+    raise ValueError(f'published generator weights lack {error}; pass the state_dict of a stage 1 generator (keys like '
+                     '"renderer.network.0.shape_linears.0.weight")') from error
+  return generator, jax.tree.map(jnp.asarray, {'params': params})
+
+
+def _fill_in_order(module, arguments, weights: Mapping[str, object], player: str) -> dict:
+  """Fills a module's parameters, in order of execution, with a state_dict's tensors in its order."""
+  shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *[jnp.zeros(a) for a in arguments]))
+  ours = flax.traverse_util.flatten_dict(shapes['params'])
+  theirs = {name: value for name, value in ((n, to_numpy(v)) for n, v in weights.items()) if value.ndim >= 1}
+  kernels = [(name, value) for name, value in theirs.items() if value.ndim > 1]
+  filled = {}
+  kernel_paths = [path for path in ours if path[-1] == 'kernel']
+  bias_values = [value.reshape(-1) for value in theirs.values() if value.ndim == 1]
+  if len(kernels) != len(kernel_paths) or len(bias_values) != len(kernel_paths):
+    raise ValueError(f'published {player} has {len(kernels)} weights and {len(bias_values)} biases where this package has '
+                     f'{len(kernel_paths)} of each; it is not the published stage 1 architecture')
+  # in a PyTorch module's state_dict the layers stand in the order of their definition, which here is that of execution
+  for path, (name, value), bias in zip(kernel_paths, kernels, bias_values):
+    kernel = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
+    for leaf, array in ((path, kernel), (path[:-1] + ('bias',), bias)):
+      if ours[leaf].shape != array.shape:
+        raise ValueError(f'published {player}: {name} has shape {array.shape} where {"/".join(leaf)} needs {ours[leaf].shape}')
+      filled[leaf] = jnp.asarray(array)
+  return {'params': flax.traverse_util.unflatten_dict(filled)}

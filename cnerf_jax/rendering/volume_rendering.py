@@ -1,0 +1,104 @@
+"""Volume rendering of a portrait: sample points on rays, ask the field, aggregate (paper section 3).
+
+  rgb = 2 sum_j weights_j sigmoid(colour logit_j) - 1;   semantic mask k = sum_j weights_j m_{k,j}
+
+Memory: a `jax.checkpoint`ed map over chunks of rays, so that it does not grow with samples times classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnerf_jax import rays as rays_lib
+from cnerf_jax.rendering import density as density_lib
+from cnerf_jax.rendering import surface
+from cnerf_jax.rendering import volume_aggregation
+
+
+class Field(Protocol):
+  """What rendering needs of a field; `models.compositional_field.Portrait` is one."""
+
+  density_beta: Float[Array, '']
+
+  def query(self, points, viewdirs):
+    """sdf, color and mask_scores of points [batch, rays, samples, 3] along viewdirs [batch, rays, 3]."""
+
+
+@flax.struct.dataclass
+class Rendering:
+  """What a batch of rays sees. In images the axis `rays` becomes height, width.
+
+  Attributes:
+    rgb: [..., 3] in [-1, 1].
+    semantic_mask: [..., classes] in [0, 1] (under raw fusion, unbounded).
+    depth: [...] expected depth along the camera's axis, world units.
+    surface_point: [..., 3] expected point, world.
+    sdf: [..., samples] signed distance of the samples, world units.
+    last_weight: [...] weight of the last sample: what no surface stopped.
+  """
+
+  rgb: Float[Array, '*image 3']
+  semantic_mask: Float[Array, '*image classes']
+  depth: Float[Array, '*image']
+  surface_point: Float[Array, '*image 3']
+  sdf: Float[Array, '*image samples']
+  last_weight: Float[Array, '*image']
+
+
+def sample_points(rays: rays_lib.Rays, distances: Float[Array, '*batch rays samples']) -> Float[Array, '*batch rays samples 3']:
+  """World points at the distances along the rays."""
+  return rays.origins[..., None, :] + distances[..., None] * rays.directions[..., None, :]
+
+
+def render_rays(
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples']
+) -> Rendering:
+  """Renders rays at once. Pure; see `render_in_chunks` for the lean way."""
+  points = sample_points(rays, distances)
+  sample = field.query(points, rays.viewdirs)
+  density = density_lib.density_from_sdf(sample.sdf, field.density_beta)
+  deltas = volume_aggregation.interval_lengths(distances, rays.directions)
+  weights = volume_aggregation.aggregation_weights(density, deltas)
+  return Rendering(
+      rgb=2 * volume_aggregation.accumulate(weights, sample.color) - 1,
+      semantic_mask=volume_aggregation.accumulate(weights, sample.mask_scores),
+      depth=surface.expected_depth(weights, distances),
+      surface_point=surface.expected_surface_point(weights, points),
+      sdf=sample.sdf,
+      last_weight=weights[..., -1])
+
+
+def map_in_chunks(function: Callable, arguments, *, num_chunks: int, axis: int = 1):
+  """`function(arguments)` with the axis of every leaf cut into equal chunks, one at a time, rematerialised in reverse mode.
+
+  Raises:
+    ValueError: if the axis does not divide into num_chunks.
+  """
+  if num_chunks == 1:
+    return function(arguments)
+  size = jax.tree.leaves(arguments)[0].shape[axis]
+  if size % num_chunks:
+    raise ValueError(f'{size} rays do not divide into {num_chunks} chunks; use a divisor of {size}')
+
+  def split(x):
+    x = x.reshape(x.shape[:axis] + (num_chunks, size // num_chunks) + x.shape[axis + 1:])
+    return jnp.moveaxis(x, axis, 0)
+
+  def merge(x):
+    x = jnp.moveaxis(x, 0, axis)
+    return x.reshape(x.shape[:axis] + (size,) + x.shape[axis + 2:])
+
+  return jax.tree.map(merge, jax.lax.map(jax.checkpoint(function), jax.tree.map(split, arguments)))
+
+
+def render_in_chunks(
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_chunks: int
+) -> Rendering:
+  """`render_rays` in equal chunks of rays: the same result, with the memory of one chunk."""
+  return map_in_chunks(lambda chunk: render_rays(field, *chunk), (rays, distances), num_chunks=num_chunks)

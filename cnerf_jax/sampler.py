@@ -1,0 +1,145 @@
+"""The sampler: latents to styles to images, as pure functions of parameters, styles and camera.
+
+Everything here can be jitted, vmapped and differentiated by parameters, styles or camera. Importing it loads only jax, flax and
+numpy.
+
+  styles = sampler.map_latents(generator, params, z)
+  rendering = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0, image_size=64), image_size=64, num_samples=24)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import latents
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import semantics
+from cnerf_jax.models import compositional_field
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.rendering import volume_rendering
+
+Camera = camera_lib.Camera
+Generator = generator_lib.Generator
+Rendering = volume_rendering.Rendering
+
+# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache (docs/performance.md); elsewhere it should fill
+# the device without filling its memory.
+_ACTIVATIONS_PER_CHUNK = {'cpu': 2**20}
+_ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**28
+
+
+def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
+  """Styles of unmixed portraits: every class gets the style code of its portrait's z.
+
+  Args:
+    generator: the module.
+    params: its parameters.
+    z: latents from N(0, I); any leading axes.
+
+  Returns:
+    Styles per class, shape and texture; replace rows of them to edit a region.
+  """
+  w = generator.apply(params, z, method='map_latents')
+  return latents.broadcast_style(w, num_classes=generator.num_classes)
+
+
+def mean_style(generator: Generator, params, key: Array, *, num_latents: int = 4096) -> Float[Array, 'style_dim']:
+  """Mean style code of `num_latents` latents, for truncation; use the parameters that draw the images."""
+  z = jax.random.normal(key, (num_latents, generator.style_dim))
+  return jnp.mean(generator.apply(params, z, method='map_latents'), axis=0)
+
+
+def portrait(
+    generator: Generator, params, styles: Float[Array, 'batch classes 2 style_dim'],
+    classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None,
+) -> compositional_field.Portrait:
+  """The radiance field of each portrait of a batch: a pure function of points; see `render` for the classes."""
+  field = generator.apply(params, styles, method='portrait')
+  if class_weights is not None:
+    return field.replace(class_weights=class_weights)
+  if classes is None:
+    return field
+  wanted = [int(k) for k in classes]
+  wrong = [k for k in wanted if not 0 <= k < generator.num_classes]
+  if wrong:
+    raise ValueError(f'classes {wrong} are not in 0..{generator.num_classes - 1}; see cnerf_jax.semantics for the order')
+  return field.replace(class_weights=jnp.zeros(generator.num_classes).at[jnp.array(wanted, int)].set(1.0))
+
+
+def render(
+    generator: Generator,
+    params,
+    styles: Float[Array, '*batch classes 2 style_dim'],
+    camera: Camera,
+    *,
+    image_size: int,
+    num_samples: int,
+    key: Array | None = None,
+    classes: Sequence[int] | None = None,
+    class_weights: Float[Array, 'classes'] | None = None,
+    num_chunks: int | None = None,
+) -> Rendering:
+  """Images of portraits.
+
+  Args:
+    generator: the module.
+    params: its parameters.
+    styles: per class, shape and texture, as from `map_latents`. No leading axis draws one portrait.
+    camera: one camera for all portraits or one for each, made for this image_size (its focal length is in pixels).
+    image_size: height and width in pixels.
+    num_samples: samples along a ray.
+    key: jitters the samples, one uniform number per ray; no jitter if None.
+    classes: draw only these classes: their colour terms and masks, with the whole geometry. All if None.
+    class_weights: the same as an array that may be traced: a factor on each class's colour term and mask, instead of `classes`.
+    num_chunks: rays are rendered in this many chunks; None chooses it so that a chunk's activations stay small.
+
+  Returns:
+    A Rendering with axes [*batch, height, width, ...].
+
+  Raises:
+    ValueError: if shapes don't fit, or a class does not exist.
+  """
+  expected = (generator.num_classes, 2, generator.style_dim)
+  if styles.shape[-3:] != expected:
+    raise ValueError(f'styles end in shape {styles.shape[-3:]}, this generator needs {expected}; see map_latents')
+  batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
+  batch = 1
+  for size in batch_shape:
+    batch *= size
+  flat = lambda x, rank: jnp.broadcast_to(x, batch_shape + x.shape[x.ndim - rank:]).reshape(
+      (batch,) + x.shape[x.ndim - rank:])
+  styles = flat(styles, 3)
+  camera = Camera(flat(camera.cam_to_world, 2), flat(camera.focal, 0), flat(camera.near, 0), flat(camera.far, 0))
+
+  field = portrait(generator, params, styles, classes, class_weights)
+  rays = rays_lib.cast_rays(camera, image_size=image_size)
+  jitter_shape = (batch, image_size**2)
+  jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
+  distances = rays_lib.offset_distances(camera.near, camera.far, jitter, num_samples=num_samples)
+  if num_chunks is None:
+    num_chunks = choose_num_chunks(image_size**2, batch * num_samples * generator.num_classes * generator.width)
+  rendering = volume_rendering.render_in_chunks(field, rays, distances, num_chunks=num_chunks)
+  return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
+
+
+def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
+  """Smallest divisor of num_rays that keeps a layer's activations in a chunk within the backend's budget.
+
+  Args:
+    num_rays: rays of an image.
+    activations_per_ray: batch * samples * classes * width.
+  """
+  budget = _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
+  fitting = (n for n in range(1, num_rays) if num_rays % n == 0 and num_rays // n * activations_per_ray <= budget)
+  return next(fitting, num_rays)
+
+
+def class_indices(class_set: str, names: Sequence[str]) -> list[int]:
+  """Channels of named classes, for `render(classes=...)`, such as class_indices('ffhq12', ['hair', 'hat'])."""
+  known = semantics.class_set(class_set)
+  return [known.index(name) for name in names]

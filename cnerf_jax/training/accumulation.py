@@ -1,0 +1,54 @@
+"""Gradient accumulation: the mean over micro-batches, equal to the whole batch's.
+
+Every loss is a mean over portraits, but minibatch stddev looks at groups of four: a micro-batch takes whole groups.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from cnerf_jax.models import discriminator_blocks
+
+
+def check(batch_size: int, num_micro_batches: int) -> None:
+  """ValueError if micro-batches would be unequal or tear a group of minibatch stddev apart."""
+  group = discriminator_blocks.group_size(batch_size)
+  if num_micro_batches < 1 or batch_size % (num_micro_batches * group):
+    raise ValueError(
+        f'batch_size {batch_size} does not divide into {num_micro_batches} micro-batches of whole groups of {group}; '
+        f'use a multiple of {max(num_micro_batches, 1) * group}')
+
+
+def split(tree, num_micro_batches: int):
+  """Leaves [batch, ...] → [micro-batches, batch / micro-batches, ...], keeping each group of minibatch stddev together."""
+
+  def split_leaf(x):
+    size = discriminator_blocks.group_size(x.shape[0])
+    groups = x.reshape((size, num_micro_batches, -1) + x.shape[1:])
+    return jnp.moveaxis(groups, 1, 0).reshape((num_micro_batches, -1) + x.shape[1:])
+
+  return jax.tree.map(split_leaf, tree)
+
+
+def mean_over_micro_batches(function, batches, num_micro_batches: int):
+  """Mean of `function(micro_batch)` (a tree of arrays) over the micro-batches of `batches`."""
+  if num_micro_batches == 1:
+    return function(batches)
+  micro_batches = split(batches, num_micro_batches)
+  shapes = jax.eval_shape(function, jax.tree.map(lambda x: x[0], micro_batches))
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  add = lambda total, micro_batch: (jax.tree.map(jnp.add, total, function(micro_batch)), None)
+  total, _ = jax.lax.scan(add, zeros, micro_batches)
+  return jax.tree.map(lambda x: x / num_micro_batches, total)
+
+
+def map_micro_batches(function, batches, num_micro_batches: int):
+  """`function(micro_batch)` for every micro-batch, its leaves [batch, ...] put back in the order of the whole batch."""
+  if num_micro_batches == 1:
+    return function(batches)
+
+  def merge_leaf(x):
+    size = discriminator_blocks.group_size(x.shape[0] * x.shape[1])
+    groups = x.reshape((num_micro_batches, size, -1) + x.shape[2:])
+    return jnp.moveaxis(groups, 0, 1).reshape((-1,) + x.shape[2:])
+
+  return jax.tree.map(merge_leaf, jax.lax.map(function, split(batches, num_micro_batches)))

@@ -1,0 +1,105 @@
+"""The generator's turn: draw, render, score by both discriminators, losses, gradients (paper section 3, training).
+
+Rendering and scoring are apart: `render_fakes` maps parameters to what the losses see, `loss_terms` maps that to scalars. So
+one rendering serves all players where fakes are shared, and the gradient of every single term can be asked for.
+"""
+
+from __future__ import annotations
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+import ml_collections
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import latents as latents_lib
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
+from cnerf_jax.losses import adversarial
+from cnerf_jax.losses import eikonal
+from cnerf_jax.losses import minimal_surface
+from cnerf_jax.losses import semantic_classification
+from cnerf_jax.losses import viewpoint as viewpoint_lib
+from cnerf_jax.models import semantic_discriminator
+from cnerf_jax.rendering import volume_rendering
+from cnerf_jax.training import draws
+from cnerf_jax.training import train_state
+
+
+@flax.struct.dataclass
+class Fakes:
+  """A batch of fakes, and what geometry losses say of it.
+
+  Attributes:
+    image: [batch, size, size, 3] in [-1, 1].
+    semantic_mask: [batch, size, size, classes].
+    eikonal_loss: scalar, unweighted.
+    minimal_surface_loss: scalar, unweighted.
+  """
+
+  image: Float[Array, 'batch size size 3']
+  semantic_mask: Float[Array, 'batch size size classes']
+  eikonal_loss: Float[Array, '']
+  minimal_surface_loss: Float[Array, '']
+
+
+def render_fakes(
+    players: train_state.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict
+) -> Fakes:
+  """Fakes from latents and cameras; differentiable by params."""
+  generator = players.generator
+  batch, num_rays = draw.jitter.shape
+  w = generator.apply(params, draw.latents.z, method='map_latents')
+  portrait = sampler.portrait(generator, params, latents_lib.mix_styles(w, draw.latents.choice))
+  camera = camera_lib.orbit(draw.viewpoint[:, 0], draw.viewpoint[:, 1], image_size=config.image_size)
+  rays = rays_lib.cast_rays(camera, image_size=config.image_size)
+  distances = rays_lib.offset_distances(camera.near, camera.far, draw.jitter, num_samples=config.num_samples)
+  num_chunks = config.num_chunks or sampler.choose_num_chunks(
+      num_rays, batch * config.num_samples * generator.num_classes * generator.width)
+  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
+  points = volume_rendering.sample_points(rays, distances)
+  to_image = lambda x: x.reshape(batch, config.image_size, config.image_size, x.shape[-1])
+  return Fakes(
+      image=to_image(rendering.rgb),
+      semantic_mask=to_image(rendering.semantic_mask),
+      eikonal_loss=_eikonal_loss(portrait, points, draw.eikonal_indices, num_chunks, config.eikonal_of),
+      minimal_surface_loss=minimal_surface.minimal_surface_loss(rendering.sdf))
+
+
+def _eikonal_loss(portrait, points, indices, num_chunks, eikonal_of):
+  """Eikonal loss at the drawn samples, or in chunks of rays at all of them where none are drawn."""
+  sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
+  if indices.shape[-1]:
+    flat = points.reshape(points.shape[0], -1, 3)
+    return eikonal.eikonal_loss(sdf, jnp.take_along_axis(flat, indices[..., None], axis=1))
+  return jnp.mean(volume_rendering.map_in_chunks(
+      lambda chunk: eikonal.eikonal_errors(sdf, chunk), points, num_chunks=num_chunks))
+
+
+def loss_terms(
+    players: train_state.Players,
+    global_discriminator_params,
+    semantic_discriminator_params,
+    fakes: Fakes,
+    viewpoint: Float[Array, 'batch 2'],
+    semantic_class: Int[Array, 'batch'],
+) -> dict[str, Float[Array, '']]:
+  """Every term of the generator's loss, unweighted. Gradients reach the fakes through both discriminators."""
+  verdict = players.global_discriminator.apply(global_discriminator_params, fakes.image, fakes.semantic_mask)
+  region, mask = semantic_discriminator.cut_out(fakes.image, fakes.semantic_mask, semantic_class)
+  semantic_verdict = players.semantic_discriminator.apply(semantic_discriminator_params, region, mask)
+  return {
+      'adversarial_global': adversarial.generator_loss(verdict.realness),
+      'adversarial_semantic': adversarial.generator_loss(semantic_verdict.realness),
+      'viewpoint': viewpoint_lib.viewpoint_loss(verdict.viewpoint, viewpoint),
+      'semantic_class': semantic_classification.semantic_classification_loss(
+          semantic_verdict.class_logits, semantic_class),
+      'eikonal': fakes.eikonal_loss,
+      'minimal_surface': fakes.minimal_surface_loss,
+  }
+
+
+def weighted(terms: dict[str, Float[Array, '']], weights: ml_collections.ConfigDict) -> Float[Array, '']:
+  """Sum of the terms by their weights in the config; the adversarial terms weigh 1 unless it says otherwise."""
+  return sum(weights[name] * value for name, value in terms.items())

@@ -1,0 +1,157 @@
+"""The training run: next batch, step, maybe report, maybe draw, maybe score, maybe save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import dataclasses
+import pathlib
+from typing import Any
+
+from absl import logging
+import jax
+import ml_collections
+import numpy as np
+
+from cnerf_jax import semantics
+from cnerf_jax.evaluation import scores as scores_lib
+from cnerf_jax.training import accumulation
+from cnerf_jax.training import checkpoints as checkpoints_lib
+from cnerf_jax.training import draws
+from cnerf_jax.training import evaluator as evaluator_lib
+from cnerf_jax.training import health
+from cnerf_jax.training import metrics as metrics_lib
+from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import pictures as pictures_lib
+from cnerf_jax.training import sharding
+from cnerf_jax.training import sphere_init
+from cnerf_jax.training import train_state
+from cnerf_jax.training import train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+  """What a run needs of its data; made by `main.py`, so that this package does not depend on any data set.
+
+  Attributes:
+    iterator: grain iterator of this process's share of each batch.
+    load_split: (split, max_examples) → stacked arrays.
+    oracle_folder: where oracles are kept between runs.
+  """
+
+  iterator: Any
+  load_split: Callable[..., dict[str, np.ndarray]]
+  oracle_folder: pathlib.Path
+
+
+def check(config: ml_collections.ConfigDict, mesh) -> None:
+  """Refuses, in one line, a config that can't run on these devices."""
+  semantics.class_set(config.data.class_set)
+  sharding.check_batch(config.batch_size, mesh)
+  accumulation.check(config.batch_size, config.num_micro_batches)
+  if config.batch_size % jax.process_count():
+    raise ValueError(f'batch_size {config.batch_size} does not divide over {jax.process_count()} processes; use a '
+                     f'multiple of {jax.process_count()}')
+  for value, known, name in (
+      (config.class_draw, draws.CLASS_DRAWS, 'class_draw'), (config.eikonal_of, ('whole', 'residual'), 'eikonal_of')):
+    if value not in known:
+      raise ValueError(f'{name} {value!r} is not known; use one of {", ".join(known)}')
+  for name in ('num_steps', 'batch_size', 'image_size', 'num_samples', 'report_every', 'sheet_every', 'evaluate_every',
+               'checkpoint_every', 'r1_interval', 'keep_checkpoints'):
+    if config[name] < 1:
+      raise ValueError(f'{name} {config[name]} must be at least 1')
+  if not 0 < config.eikonal_share <= 1:
+    raise ValueError(f'eikonal_share {config.eikonal_share} must be in (0, 1]; 1 holds every sample')
+
+
+def _initial_state(config, players, optimizers, mesh, progress_note):
+  """A fresh state on the mesh, its base network fitted to the sphere if the config asks for it."""
+  key, sphere_key = jax.random.split(jax.random.key(config.seed))
+  state = train_state.create(key, players, optimizers, image_size=config.image_size)
+  if config.generator.base == 'network' and config.sphere.num_steps:
+    progress_note(f'sphere initialisation: {config.sphere.num_steps} steps')
+    with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
+      params = sphere_init.initialise(
+          sphere_key, players.generator, state.generator_params, config,
+          on_step=lambda step, loss: progress.update(step, {'l1': loss}))
+    state = state.replace(generator_params=params, ema_params=jax.tree.map(np.array, params))
+  return jax.device_put(state, sharding.replicated(mesh))
+
+
+def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, mesh) -> dict[str, Any]:
+  """Trains until `config.num_steps`, resuming from the newest sound checkpoint in `workdir`; returns the last scores.
+
+  Raises:
+    ValueError, OSError: one line; all that was saved before is still there.
+  """
+  players = train_state.make_players(config)
+  optimizers = optimizers_lib.make_optimizers(config)
+  step_fn = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
+  norms_fn = jax.jit(train_step.make_term_gradient_norms(config, players))
+  class_names = semantics.class_set(config.data.class_set).classes
+  is_primary = jax.process_index() == 0
+
+  checkpoints = checkpoints_lib.Checkpoints(
+      workdir, max_to_keep=config.keep_checkpoints, shard_count=jax.process_count())
+  key = jax.random.split(jax.random.key(config.seed))[0]
+  untrained_params = jax.jit(
+      lambda: train_state.create(key, players, optimizers, image_size=config.image_size).generator_params)()
+  if checkpoints.list_steps():
+    abstract = jax.eval_shape(
+        lambda: train_state.create(key, players, optimizers, image_size=config.image_size))
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding.replicated(mesh)), abstract)
+    state, meta = checkpoints.restore(abstract, data.iterator)
+    logging.info('Resumed from step %d.', meta['step'])
+    health_state = health.HealthState(since=meta['health']['since'], warned=tuple(meta['health']['warned']))
+  else:
+    state = _initial_state(config, players, optimizers, mesh, logging.info)
+    health_state = health.HealthState()
+    checkpoints.save(0, state, data.iterator, {'health': dataclasses.asdict(health_state)})
+
+  first = int(state.step)
+  writer = metrics_lib.create_writer(workdir, start_step=first)
+  pictures = pictures_lib.Pictures(players.generator, config, workdir)
+  evaluator, scores = None, {}
+  due = lambda step, every: step % every == 0 or step == config.num_steps
+
+  progress = metrics_lib.Progress(config.num_steps, initial=first)
+  try:
+    while (step := int(state.step)) < config.num_steps:
+      batch = sharding.put_batch(next(data.iterator), mesh)
+      measured = dict(norms_fn(state, batch)) if due(step + 1, config.sheet_every) else {}
+      state, metrics = step_fn(state, batch)
+      step += 1
+      score = None
+      if due(step, config.report_every) or measured:
+        report = metrics_lib.scalars(jax.device_get(metrics | measured), class_names)
+        health_state, warnings = health.examine(report, health_state, step=step)
+        for warning in warnings:
+          progress.note(f'warning: {warning}')
+        writer.write_scalars(step, report)
+        progress.update(step, {
+            'D': report['global_discriminator/accuracy'], 'Ds': report['semantic_discriminator/accuracy'],
+            'G': report['generator/adversarial_global']})
+      else:
+        progress.update(step)
+      if is_primary and due(step, config.sheet_every):
+        pictures.draw(state.ema_params, step)
+      if is_primary and due(step, config.evaluate_every):
+        if evaluator is None:
+          evaluator = evaluator_lib.Evaluator(
+              players.generator, untrained_params, config, data.load_split, data.oracle_folder, progress.note)
+        scores = evaluator.evaluate(state.ema_params, step, workdir)
+        summary = scores_lib.summary(scores)
+        writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})
+        score = summary['image_normalised']
+        progress.note(scores_lib.format_table(scores))
+      if due(step, config.checkpoint_every):
+        checkpoints.save(
+            step, state, data.iterator, {'health': dataclasses.asdict(health_state)}, score=score)
+        writer.flush()
+        if is_primary:
+          pictures.draw_curves()
+  finally:
+    progress.close()
+    writer.close()
+    checkpoints.close()
+  return scores

@@ -1,0 +1,85 @@
+"""All that a training run carries from step to step: parameters, their average, optimiser states and the random key."""
+
+from __future__ import annotations
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+import ml_collections
+import optax
+
+from cnerf_jax import semantics
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator as global_discriminator_lib
+from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
+from cnerf_jax.training import optimizers as optimizers_lib
+
+
+@flax.struct.dataclass
+class GanState:
+  """State of a GAN run; a pytree, donated to every step.
+
+  Attributes:
+    step: steps done.
+    key: random key of the run; step n uses fold_in(key, n).
+    generator_params: the generator being trained.
+    ema_params: their exponential moving average, which draws the pictures.
+    global_discriminator_params: as named.
+    semantic_discriminator_params: as named.
+    generator_optimizer: optax state.
+    global_discriminator_optimizer: optax state.
+    semantic_discriminator_optimizer: optax state.
+  """
+
+  step: Int[Array, '']
+  key: Array
+  generator_params: dict
+  ema_params: dict
+  global_discriminator_params: dict
+  semantic_discriminator_params: dict
+  generator_optimizer: optax.OptState
+  global_discriminator_optimizer: optax.OptState
+  semantic_discriminator_optimizer: optax.OptState
+
+
+@flax.struct.dataclass
+class Players:
+  """The three modules of the game."""
+
+  generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
+  global_discriminator: global_discriminator_lib.GlobalDiscriminator = flax.struct.field(pytree_node=False)
+  semantic_discriminator: semantic_discriminator_lib.SemanticDiscriminator = flax.struct.field(pytree_node=False)
+
+
+def make_players(config: ml_collections.ConfigDict) -> Players:
+  """The modules that a config describes."""
+  num_classes = semantics.class_set(config.data.class_set).num_classes
+  return Players(
+      generator=generator_lib.Generator(num_classes=num_classes, **config.generator),
+      global_discriminator=global_discriminator_lib.GlobalDiscriminator(
+          channels=tuple(config.global_discriminator.channels)),
+      semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
+          num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
+          head_width=config.semantic_discriminator.head_width))
+
+
+def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
+  """A fresh state: random parameters, the average equal to them, empty optimiser states."""
+  generator = players.generator
+  run_key, *keys = jax.random.split(key, 4)
+  image = jnp.zeros((1, image_size, image_size, 3))
+  masks = jnp.zeros((1, image_size, image_size, generator.num_classes))
+  generator_params = generator.init(keys[0], jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
+  global_params = players.global_discriminator.init(keys[1], image, masks)
+  semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
+  return GanState(
+      step=jnp.zeros((), jnp.int32),
+      key=run_key,
+      generator_params=generator_params,
+      ema_params=jax.tree.map(jnp.copy, generator_params),  # a copy: donated buffers must not alias
+      global_discriminator_params=global_params,
+      semantic_discriminator_params=semantic_params,
+      generator_optimizer=optimizers.generator.init(generator_params),
+      global_discriminator_optimizer=optimizers.global_discriminator.init(global_params),
+      semantic_discriminator_optimizer=optimizers.semantic_discriminator.init(semantic_params))

@@ -1,0 +1,143 @@
+"""One training step: global discriminator, semantic discriminator, generator, average (paper section 3, in its order).
+
+A pure function of (state, batch); nothing here knows how many devices there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from cnerf_jax.training import accumulation
+from cnerf_jax.training import discriminator_step
+from cnerf_jax.training import draws
+from cnerf_jax.training import ema
+from cnerf_jax.training import generator_step
+from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import train_state
+
+GanState = train_state.GanState
+Metrics = dict[str, jax.Array]
+
+
+def make_train_step(
+    config: ml_collections.ConfigDict, players: train_state.Players, optimizers: optimizers_lib.Optimizers
+) -> Callable[[GanState, dict], tuple[GanState, Metrics]]:
+  """The step of a config: (state, batch of reals) → (state, metrics), every metric a scalar or [classes]."""
+  num_classes = players.generator.num_classes
+  ema_decay = ema.decay_from_half_life(config.batch_size, config.ema_half_life_images)
+  num_micro = config.num_micro_batches
+  render = lambda params, draw: generator_step.render_fakes(players, params, draw, config)
+
+  def update_discriminator(terms_of, params, optimizer, optimizer_state, inputs, weights, due):
+    def gradients(micro_batch):
+      def loss(p):
+        terms, figures = terms_of(players, p, *micro_batch, due)
+        return discriminator_step.weighted(terms, weights, config.r1_interval), terms | figures
+      return jax.grad(loss, has_aux=True)(params)
+
+    grads, terms = accumulation.mean_over_micro_batches(gradients, inputs, num_micro)
+    updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
+    return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.global_norm(grads)}
+
+  def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
+    fake_key, class_key, own_key, own_class_key = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
+    real = {name: batch[name] for name in ('image', 'semantic_mask', 'viewpoint')}
+    draw = draws.draw_fakes(fake_key, config.batch_size, config, num_classes=num_classes)
+    semantic_class = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
+    due = True if config.r1_interval == 1 else state.step % config.r1_interval == 0
+
+    # Fakes for the discriminators. Shared and whole, one rendering serves all three players.
+    shared_whole = config.share_fakes and num_micro == 1
+    if shared_whole:
+      fakes, pull_back = jax.vjp(lambda params: render(params, draw), state.generator_params)
+      fake_image, fake_mask = fakes.image, fakes.semantic_mask
+    else:
+      fakes = accumulation.map_micro_batches(lambda d: _pictures(render(state.generator_params, d)), draw, num_micro)
+      fake_image, fake_mask = fakes
+
+    global_params, global_optimizer, global_terms = update_discriminator(
+        discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
+        state.global_discriminator_optimizer, (real, fake_image, fake_mask, draw.viewpoint),
+        config.loss_weights.global_discriminator, due)
+    semantic_params, semantic_optimizer, semantic_terms = update_discriminator(
+        discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
+        state.semantic_discriminator_optimizer, (real, fake_image, fake_mask, semantic_class),
+        config.loss_weights.semantic_discriminator, due)
+
+    # The generator's turn, against the discriminators as they are now.
+    def generator_loss(fakes, viewpoint, semantic_class):
+      terms = generator_step.loss_terms(players, global_params, semantic_params, fakes, viewpoint, semantic_class)
+      return generator_step.weighted(terms, config.loss_weights.generator), terms
+
+    if shared_whole:
+      cotangent, terms = jax.grad(generator_loss, has_aux=True)(fakes, draw.viewpoint, semantic_class)
+      (grads,) = pull_back(cotangent)
+    else:
+      if not config.share_fakes:
+        draw = draws.draw_fakes(own_key, config.batch_size, config, num_classes=num_classes)
+        semantic_class = draws.draw_classes(own_class_key, real['semantic_mask'], config.class_draw)
+
+      def gradients(micro_batch):
+        own_draw, own_class = micro_batch
+        loss = lambda params: generator_loss(render(params, own_draw), own_draw.viewpoint, own_class)
+        return jax.grad(loss, has_aux=True)(state.generator_params)
+
+      grads, terms = accumulation.mean_over_micro_batches(gradients, (draw, semantic_class), num_micro)
+    updates, generator_optimizer = optimizers.generator.update(grads, state.generator_optimizer, state.generator_params)
+    generator_params = optax.apply_updates(state.generator_params, updates)
+
+    metrics = {f'generator/{name}': value for name, value in terms.items()}
+    metrics |= {f'global_discriminator/{name}': value for name, value in global_terms.items()}
+    metrics |= {f'semantic_discriminator/{name}': value for name, value in semantic_terms.items()}
+    metrics |= {
+        'generator/gradient_norm': optax.global_norm(grads),
+        'generator/density_beta': generator_params['params']['field']['density_beta'],
+        'mask_area/fake': jnp.mean(fake_mask, axis=(0, 1, 2)),
+        'mask_area/real': jnp.mean(real['semantic_mask'], axis=(0, 1, 2)),
+    }
+    return state.replace(
+        step=state.step + 1,
+        generator_params=generator_params,
+        ema_params=ema.update(state.ema_params, generator_params, ema_decay),
+        global_discriminator_params=global_params,
+        semantic_discriminator_params=semantic_params,
+        generator_optimizer=generator_optimizer,
+        global_discriminator_optimizer=global_optimizer,
+        semantic_discriminator_optimizer=semantic_optimizer), metrics
+
+  return train_step
+
+
+def _pictures(fakes: generator_step.Fakes):
+  return fakes.image, fakes.semantic_mask
+
+
+def make_term_gradient_norms(
+    config: ml_collections.ConfigDict, players: train_state.Players
+) -> Callable[[GanState, dict], Metrics]:
+  """(state, batch) → norm of the generator's gradient from each weighted loss term alone: which term steers, and does any not reach?"""
+
+  def term_gradient_norms(state: GanState, batch) -> Metrics:
+    fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, -1))
+    draw = draws.draw_fakes(fake_key, config.batch_size, config, num_classes=players.generator.num_classes)
+    semantic_class = draws.draw_classes(class_key, batch['semantic_mask'], config.class_draw)
+    fakes, pull_back = jax.vjp(
+        lambda params: generator_step.render_fakes(players, params, draw, config), state.generator_params)
+    weights = config.loss_weights.generator
+
+    def norm(name):
+      def term(fakes):
+        return weights[name] * generator_step.loss_terms(
+            players, state.global_discriminator_params, state.semantic_discriminator_params, fakes, draw.viewpoint,
+            semantic_class)[name]
+      (grads,) = pull_back(jax.grad(term)(fakes))
+      return optax.global_norm(grads)
+
+    return {f'generator_gradient_norm/{name}': norm(name) for name in sorted(weights)}
+
+  return term_gradient_norms

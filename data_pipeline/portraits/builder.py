@@ -1,0 +1,150 @@
+"""The TFDS builder of `portraits`: three splits of rendered heads in array_record files, without TensorFlow.
+
+`train` shows every person once from a random camera; `validation` people that are not in it, likewise; `test` shows
+each of its people from the ten cameras of `camera.multi_view_azimuths`, in that order. TFDS writes to a temporary
+folder and renames it when all is written: an interrupted generation leaves nothing that looks complete.
+"""
+
+from collections.abc import Iterator
+import concurrent.futures
+import dataclasses
+import io
+
+import numpy as np
+from PIL import Image
+import tensorflow_datasets as tfds
+import tqdm
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import semantics
+from data_pipeline.portraits import identity as identity_lib
+from data_pipeline.portraits import rendering
+
+# Depth is stored as 16 bits between the camera's near and far plane.
+_DEPTH_STEPS = 65535
+# Numbers of people: each split has its own range, so that no person is in two splits.
+_FIRST_IDENTITY = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
+_PICTURES_PER_CALL = 16
+_THREADS = 2
+
+
+@dataclasses.dataclass
+class PortraitsConfig(tfds.core.BuilderConfig):
+  """How many people, how large, and the seed of it all."""
+
+  record_size: int = 64
+  num_train: int = 10_000
+  num_validation: int = 1_000
+  num_test_identities: int = 100
+  seed: int = 0
+
+
+def portraits_config(
+    record_size: int, num_train: int, *, num_validation: int = 1_000, num_test_identities: int = 100, seed: int = 0,
+) -> PortraitsConfig:
+  """A configuration whose name tells all that sets its contents, so that several live in one folder."""
+  sizes = dict(record_size=record_size, num_train=num_train, num_validation=num_validation,
+               num_test_identities=num_test_identities)
+  for name, value in sizes.items():
+    if value < 1:
+      raise ValueError(f'data.{name} {value} must be at least 1')
+  name = f'size{record_size}_train{num_train}_validation{num_validation}_test{num_test_identities}_seed{seed}'
+  return PortraitsConfig(name=name, description=f'{num_train} people at {record_size}x{record_size}', **sizes, seed=seed)
+
+
+class Portraits(tfds.core.GeneratorBasedBuilder):
+  """Procedural 3D heads with known label map, viewpoint, depth and identity parameters."""
+
+  name = 'portraits'
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  url_infos = None  # nothing is downloaded; TFDS would look for checksums through a package it does not install
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    size = self.builder_config.record_size
+    return tfds.core.DatasetInfo(
+        builder=self,
+        description='Procedural portraits: image, label map of twelve semantic classes, viewpoint, depth, identity.',
+        features=record_features(size),
+        disable_shuffling=True,  # the test split keeps people and views in order; training shuffles on reading
+    )
+
+  def _split_generators(self, download_manager: tfds.download.DownloadManager) -> dict:
+    del download_manager  # nothing to download
+    return {split: self._generate_examples(split) for split in _FIRST_IDENTITY}
+
+  def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
+    config = self.builder_config
+    views = split_views(split, config)
+    total = len(views)
+    chunks = [range(start, min(start + _PICTURES_PER_CALL, total)) for start in range(0, total, _PICTURES_PER_CALL)]
+    with tqdm.tqdm(total=total, desc=f'portraits {split}', unit=' images') as progress:
+      for chunk, records in _render_ahead(chunks, views, config):
+        yield from zip(chunk, records)
+        progress.update(len(chunk))
+
+
+def record_features(record_size: int) -> tfds.features.FeaturesDict:
+  """The record format: what every data set that the loader reads has to carry (`depth` and `identity` may be absent)."""
+  square = (record_size, record_size)
+  return tfds.features.FeaturesDict(dict(
+      image=tfds.features.Image(shape=(*square, 3), encoding_format='png'),
+      label=tfds.features.Image(shape=(*square, 1), encoding_format='png'),
+      viewpoint=tfds.features.Tensor(shape=(2,), dtype=np.float32),
+      depth=tfds.features.Tensor(shape=square, dtype=np.uint16, encoding=tfds.features.Encoding.ZLIB),
+      identity=tfds.features.Tensor(shape=(identity_lib.VECTOR_SIZE,), dtype=np.float32),
+      identity_index=np.int64,
+  ))
+
+
+def encode_depth(depth: np.ndarray) -> np.ndarray:
+  """World units as 16 bits between near and far."""
+  share = (depth - camera_lib.NEAR) / (camera_lib.FAR - camera_lib.NEAR)
+  return np.round(np.clip(share, 0, 1) * _DEPTH_STEPS).astype(np.uint16)
+
+
+def decode_depth(encoded: np.ndarray) -> np.ndarray:
+  """World units, to 2e-6, from `encode_depth`."""
+  return (camera_lib.NEAR + encoded * ((camera_lib.FAR - camera_lib.NEAR) / _DEPTH_STEPS)).astype(np.float32)
+
+
+def split_views(split: str, config: PortraitsConfig) -> list[tuple[int, np.ndarray]]:
+  """(identity index, viewpoint) of every picture of a split, in order."""
+  first = _FIRST_IDENTITY[split]
+  if split == 'test':
+    azimuths = np.asarray(camera_lib.multi_view_azimuths(), np.float32)
+    return [(first + person, np.array([azimuth, 0], np.float32))
+            for person in range(config.num_test_identities) for azimuth in azimuths]
+  count = config.num_train if split == 'train' else config.num_validation
+  spread = camera_lib.AZIMUTH_STD_RADIANS, camera_lib.ELEVATION_STD_RADIANS
+  return [(index, identity_lib.draw_viewpoint(config.seed, index, *spread)) for index in range(first, first + count)]
+
+
+def _render_ahead(chunks: list[range], views: list, config: PortraitsConfig):
+  """Encoded records chunk by chunk, in order, rendered by two threads a few chunks ahead."""
+  with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+    pending = []
+    for chunk in chunks:
+      pending.append((chunk, pool.submit(_records, [views[i] for i in chunk], config)))
+      if len(pending) > 2 * _THREADS:
+        done, future = pending.pop(0)
+        yield done, future.result()
+    for done, future in pending:
+      yield done, future.result()
+
+
+def _records(views: list[tuple[int, np.ndarray]], config: PortraitsConfig) -> list[dict]:
+  # Every call draws the same number of pictures, so that one compiled program makes them all.
+  padded = views + [views[-1]] * (_PICTURES_PER_CALL - len(views))
+  people = [identity_lib.draw(config.seed, index) for index, _ in padded]
+  picture = rendering.render_people(people, np.stack([view for _, view in padded]), image_size=config.record_size)
+  return [
+      dict(image=_png(picture.image[i]), label=_png(picture.label[i]), viewpoint=viewpoint,
+           depth=encode_depth(picture.depth[i]), identity=identity_lib.to_vector(people[i]), identity_index=index)
+      for i, (index, viewpoint) in enumerate(views)]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, 'PNG', compress_level=3)
+  return buffer.getvalue()

@@ -1,0 +1,80 @@
+"""From a record (8-bit image and label map) to training arrays: one-hot, area downsampling, dilation of thin classes.
+
+Images become floats in [-1, 1], masks become floats in [0, 1] that sum to one over the classes until thin classes are
+dilated: a class whose pixels vanish at training resolution is widened, over its neighbours (SPEC 1).
+"""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from cnerf_jax import semantics
+
+# Side of the square dilation window in pixels of a 256-pixel image (SPEC 1). Classes without an entry use 3.
+_WINDOW_AT_256 = {'brows': 4, 'brow': 4, 'ears': 5, 'ear': 5}
+_SMALLEST_WINDOW = 3  # one pixel to every side: less would dilate nothing
+
+
+def one_hot(labels: UInt8[np.ndarray, '*shape'], num_classes: int) -> Float[np.ndarray, '*shape classes']:
+  """Label maps as masks, float32."""
+  return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def normalise_image(image: UInt8[np.ndarray, '*shape 3']) -> Float[np.ndarray, '*shape 3']:
+  """8-bit colours in [0, 255] as float32 in [-1, 1]."""
+  return image.astype(np.float32) * np.float32(2 / 255) - np.float32(1)
+
+
+def area_downsample(
+    values: Float[np.ndarray, '*batch height width channels'], image_size: int,
+) -> Float[np.ndarray, '*batch image_size image_size channels']:
+  """Means over equal square blocks; for a soft mask, the share of each class in the block."""
+  record_size = values.shape[-2]
+  check_divides(image_size, record_size)
+  block = record_size // image_size
+  total = sum(values[..., row::block, column::block, :] for row in range(block) for column in range(block))
+  return total * np.float32(1 / block**2)
+
+
+def check_divides(image_size: int, record_size: int) -> None:
+  """ValueError, with the sizes that do, unless blocks of whole pixels make images of `image_size`."""
+  if image_size < 1 or record_size % image_size:
+    divisors = [size for size in range(8, record_size + 1) if record_size % size == 0]
+    raise ValueError(f'image_size {image_size} does not divide record_size {record_size}; use one of '
+                     f'{", ".join(map(str, divisors))}, or a data.record_size that is a multiple of {image_size}')
+
+
+def dilate_thin_classes(
+    semantic_mask: Float[np.ndarray, '*batch height width classes'], class_set: semantics.ClassSet,
+) -> Float[np.ndarray, '*batch height width classes']:
+  """The mask with its thin classes widened by a max filter; other channels stay, so sums may exceed one."""
+  dilated = semantic_mask.copy()
+  windows = {class_set.index(name): dilation_window(name, semantic_mask.shape[-2]) for name in class_set.thin_classes}
+  for window in set(windows.values()):
+    channels = [channel for channel in windows if windows[channel] == window]
+    dilated[..., channels] = _max_filter(semantic_mask[..., channels], window)
+  return dilated
+
+
+def dilation_window(name: str, image_size: int) -> int:
+  """Side in pixels of the dilation window of class `name`: in proportion to the resolution, and at least 3."""
+  return max(_SMALLEST_WINDOW, round(_WINDOW_AT_256.get(name, 3) * image_size / 256))
+
+
+def nearest_in_blocks(
+    depth: Float[np.ndarray, '*batch height width'], image_size: int) -> Float[np.ndarray, '*batch image_size image_size']:
+  """The smallest depth of each block: an average over an edge would lie on neither surface."""
+  block = depth.shape[-1] // image_size
+  return depth.reshape(*depth.shape[:-2], image_size, block, image_size, block).min(axis=(-3, -1))
+
+
+def _max_filter(masks: np.ndarray, window: int) -> np.ndarray:
+  """Maximum over a square window around each pixel (one more pixel below and right if `window` is even)."""
+  for axis in (-3, -2):
+    along = np.moveaxis(masks, axis, 0)
+    widest = along.copy()
+    for step in range(1, window // 2 + 1):
+      np.maximum(widest[:-step], along[step:], out=widest[:-step])
+      if step <= (window - 1) // 2:
+        np.maximum(widest[step:], along[:-step], out=widest[step:])
+    masks = np.moveaxis(widest, 0, axis)
+  return masks
