@@ -1,6 +1,7 @@
 """A file of measurements: one JSON object a line, each with the `step` it is of, every step once.
 
-JSON knows no NaN: values that are not finite are the strings "NaN", "Infinity" and "-Infinity", which float() understands.
+JSON knows no NaN: values that are not finite are the strings "NaN", "Infinity" and "-Infinity", which float()
+understands.
 """
 
 from __future__ import annotations

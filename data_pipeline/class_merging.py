@@ -10,7 +10,8 @@ from jaxtyping import Int, UInt8
 from cnerf_jax import semantics
 
 
-def merge_celebamask_hq(labels: Int[np.ndarray, '*shape'], class_set: semantics.ClassSet) -> UInt8[np.ndarray, '*shape']:
+def merge_celebamask_hq(
+    labels: Int[np.ndarray, '*shape'], class_set: semantics.ClassSet) -> UInt8[np.ndarray, '*shape']:
   """The channel of `class_set` for each CelebAMask-HQ label (0 to 18)."""
   return _look_up(labels, np.array(class_set.celebamask_hq, np.uint8), 'CelebAMask-HQ labels')
 

@@ -6,6 +6,7 @@ training resolution and dilates thin classes. The order of training batches depe
 iterator's position can be saved and restored exactly (`get_state`, `set_state`).
 """
 
+from collections.abc import Sequence
 import contextlib
 import io
 import pathlib
@@ -121,7 +122,7 @@ def to_example(
   return dict(image=image, semantic_mask=mask, viewpoint=np.asarray(record['viewpoint'], np.float32))
 
 
-def open_split(data_config: Any, split: str, *, with_depth: bool = False) -> tfds.core.data_sources.base.BaseDataSource:
+def open_split(data_config: Any, split: str, *, with_depth: bool = False) -> Sequence[dict[str, Any]]:
   """Records of a split by number, pictures still as PNG.
 
   Raises:

@@ -61,7 +61,8 @@ def dilation_window(name: str, image_size: int) -> int:
 
 
 def nearest_in_blocks(
-    depth: Float[np.ndarray, '*batch height width'], image_size: int) -> Float[np.ndarray, '*batch image_size image_size']:
+    depth: Float[np.ndarray, '*batch height width'], image_size: int,
+) -> Float[np.ndarray, '*batch image_size image_size']:
   """The smallest depth of each block: an average over an edge would lie on neither surface."""
   block = depth.shape[-1] // image_size
   return depth.reshape(*depth.shape[:-2], image_size, block, image_size, block).min(axis=(-3, -1))

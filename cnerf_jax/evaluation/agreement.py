@@ -1,14 +1,14 @@
 """Whether a picture shows what its generator says it shows.
 
-An oracle reads labels and a viewpoint from an image alone. Mask agreement is the intersection over union (IoU) of the labels
-read with the labels of the rendered mask, per class; pose agreement is the signed correlation of the viewpoint read with the
-viewpoint of the camera, so that heads which turn the wrong way score below 0.
+An oracle reads labels and a viewpoint from an image alone. Mask agreement is the intersection over union (IoU) of the
+labels read with the labels of the rendered mask, per class; pose agreement is the signed correlation of the viewpoint
+read with the viewpoint of the camera, so that heads which turn the wrong way score below 0.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int
 import numpy as np
+from jaxtyping import Float, Int
 
 
 def class_iou(

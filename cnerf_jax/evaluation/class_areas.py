@@ -1,13 +1,13 @@
 """How much of the picture each semantic class takes, among fakes and among real examples.
 
-The area of a class is the mean of its mask over pixels and examples; its presence is the share of examples in which its mask
-exceeds 0.3 somewhere. A generator that has dropped a class, or lets one eat the others, shows here first.
+The area of a class is the mean of its mask over pixels and examples; its presence is the share of examples in which
+its mask exceeds 0.3 somewhere. A generator that has dropped a class, or lets one eat the others, shows here first.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Float
 import numpy as np
+from jaxtyping import Bool, Float
 
 PRESENT = 0.3  # a class is present in an example where its mask exceeds this in one pixel
 LARGE_SHARE = 0.03  # classes of at least this real area are the ones that are judged
@@ -25,7 +25,7 @@ def class_presence(semantic_mask: Float[np.ndarray, 'examples height width class
 
 
 def area_error(first: Float[np.ndarray, 'classes'], second: Float[np.ndarray, 'classes']) -> float:
-  """Mean over classes of the absolute difference of their areas; 0 where both sets have every class in equal measure."""
+  """Mean over classes of the absolute difference of their areas; 0 where every class is there in equal measure."""
   return float(np.abs(np.asarray(first) - np.asarray(second)).mean())
 
 

@@ -1,14 +1,15 @@
 """One label per pixel from a semantic mask, real or rendered.
 
-Real masks overlap: a thin class (an eye) is dilated over the class it lies on (skin), and both are 1 there. A rendered mask
-shares its pixel among the classes and does not overlap. One rule reads both: a thin class that covers half of
-a pixel takes it, the one listed last in `ClassSet.thin_classes` first; every other pixel goes to the largest mask.
+Real masks overlap: a thin class (an eye) is dilated over the class it lies on (skin), and both are 1 there. A
+rendered mask shares its pixel among the classes and does not overlap. One rule reads both: a thin class that covers
+half of a pixel takes it, the one listed last in `ClassSet.thin_classes` first; every other pixel goes to the largest
+mask.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int
 import numpy as np
+from jaxtyping import Float, Int
 
 from cnerf_jax import semantics
 

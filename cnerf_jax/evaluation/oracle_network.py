@@ -1,9 +1,9 @@
 """The oracle's network: a small U-net that reads label logits and a viewpoint from an image.
 
-The image is cut into patches so that the finest grid has 16 cells a side whatever the resolution: convolutions with few
-channels on large grids are what a CPU is worst at. The finest grid's features skip to the output, where one linear layer
-gives every pixel of a patch its own logits. Grids of 16, 8 and 4 cells; the viewpoint is read from the coarsest, flattened,
-so that it knows left from right.
+The image is cut into patches so that the finest grid has 16 cells a side whatever the resolution: convolutions with
+few channels on large grids are what a CPU is worst at. The finest grid's features skip to the output, where one
+linear layer gives every pixel of a patch its own logits. Grids of 16, 8 and 4 cells; the viewpoint is read from the
+coarsest, flattened, so that it knows left from right.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ def patch_size(image_size: int) -> int:
   return next(size for size in range(1, image_size + 1) if image_size % size == 0 and image_size // size <= GRID)
 
 
-def space_to_depth(image: Float[Array, 'batch height width channels'], size: int) -> Float[Array, 'batch rows cols values']:
+def space_to_depth(
+    image: Float[Array, 'batch height width channels'], size: int,
+) -> Float[Array, 'batch rows cols values']:
   """Cuts an image into patches of `size` pixels a side and lays the pixels of each along the channels."""
   batch, height, width, channels = image.shape
   patches = image.reshape(batch, height // size, size, width // size, size, channels)
   return patches.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // size, width // size, -1)
 
 
-def depth_to_space(patches: Float[Array, 'batch rows cols values'], size: int) -> Float[Array, 'batch height width channels']:
+def depth_to_space(
+    patches: Float[Array, 'batch rows cols values'], size: int,
+) -> Float[Array, 'batch height width channels']:
   """Inverse of `space_to_depth`."""
   batch, rows, cols, values = patches.shape
   image = patches.reshape(batch, rows, cols, size, size, values // size**2).transpose(0, 1, 3, 2, 4, 5)
@@ -34,7 +38,7 @@ def depth_to_space(patches: Float[Array, 'batch rows cols values'], size: int) -
 
 
 class OracleNetwork(nn.Module):
-  """Image in [-1, 1] to label logits [batch, height, width, classes] and viewpoint [batch, 2], in standard deviations."""
+  """Image in [-1, 1] to logits [batch, height, width, classes] and viewpoint [batch, 2] in standard deviations."""
 
   num_classes: int
   channels: tuple[int, int, int] = (32, 64, 128)  # on the grids of 16, 8 and 4 cells

@@ -1,11 +1,11 @@
 """Does it learn? One table of scores that compares a generator's samples with real examples.
 
-Every measurement x comes with a floor (the same measurement between two sets of real examples, which is what a perfect
-generator would get), a ceiling (of the untrained generator) and the normalised score (x - floor) / (ceiling - floor): 0 is as good as
-real, 1 as bad as untrained, and below 0 happens by chance. Diversity follows the same formula the other way up: its floor is
-the diversity of real examples and its ceiling the lower one of the untrained generator, so that 0 is as diverse as real and 1 as uniform as
-untrained. The agreements, which need no such scale, come with what the oracle itself reaches on real examples.
-Numbers alone fool: look at the sheets as well.
+Every measurement x comes with a floor (the same measurement between two sets of real examples, which is what a
+perfect generator would get), a ceiling (of the untrained generator) and the normalised score (x - floor) / (ceiling -
+floor): 0 is as good as real, 1 as bad as untrained, and below 0 happens by chance. Diversity follows the same formula
+the other way up: its floor is the diversity of real examples and its ceiling the lower one of the untrained
+generator, so that 0 is as diverse as real and 1 as uniform as untrained. The agreements, which need no such scale,
+come with what the oracle itself reaches on real examples. Numbers alone fool: look at the sheets as well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from cnerf_jax import atomic_files
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
 from cnerf_jax.evaluation import class_areas
@@ -59,22 +60,24 @@ def evaluate(
   """Scores a generator.
 
   Args:
-    sample: `sample(key, batch, viewpoint=None)` draws `batch` examples as a dict of `image` in [-1, 1], `semantic_mask` and the
-      `viewpoint` of the camera used; random cameras, or those of `viewpoint` [batch, 2] if it is given.
-    real: `image`, `semantic_mask`, `viewpoint` of at least 2 `num_samples` real examples; a few thousand make diversity sharp.
+    sample: `sample(key, batch, viewpoint=None)` draws `batch` examples as a dict of `image` in [-1, 1], `semantic_mask`
+      and the `viewpoint` of the camera used; random cameras, or those of `viewpoint` [batch, 2] if it is given.
+    real: `image`, `semantic_mask`, `viewpoint` of at least 2 `num_samples` real examples; a few thousand hold more
+      that are nearly frontal, for the diversity.
     untrained_sample: the same for the generator before training; needed only without `ceilings`.
     oracle: reads the fakes.
     class_set: of the masks.
     key: of the samples; the same key gives the same scores.
     num_samples: fakes, and real examples, that are compared.
-    ceilings: the `ceilings` of earlier scores with the same real examples and number of samples: saves sampling the untrained one.
+    ceilings: the `ceilings` of earlier scores with the same real examples and number of samples: saves sampling the
+      untrained generator.
     bars: what has to be reached, by score.
 
   Returns:
-    A dict ready for JSON: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value, floor,
-    ceiling, normalised), `classes` (by name: fake_area, real_area, ratio, fake_presence, real_presence, large, within_factor,
-    mask_agreement), `mask_agreement`, `mask_agreement_all`, `azimuth`, `elevation`, `oracle` (its accuracy by split), `passed` (by bar: value, bar,
-    passed), `all_passed`, `ceilings`, `num_samples`.
+    A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
+    floor, ceiling, normalised), `classes` (by name: fake_area, real_area, ratio, fake_presence, real_presence, large,
+    within_factor, mask_agreement), `mask_agreement` (over large classes), `mask_agreement_all`, `azimuth`, `elevation`,
+    `oracle` (its accuracy by split), `passed` (by bar: value, bar, passed), `all_passed`, `ceilings`, `num_samples`.
   """
   first, second, frontal = split_real(real, num_samples)
   frontal_viewpoint = frontal['viewpoint']
@@ -83,7 +86,8 @@ def evaluate(
   frontal_fakes = draw(sample, frontal_key, len(frontal_viewpoint), frontal_viewpoint)
   if ceilings is None:
     if untrained_sample is None:
-      raise ValueError('untrained_sample None leaves the scores without a ceiling; give it, or the ceilings of earlier scores')
+      raise ValueError('untrained_sample None leaves the scores without a ceiling; '
+                       'give it, or the ceilings of earlier scores')
     ceilings = _measure(draw(untrained_sample, random_key, num_samples),
                         draw(untrained_sample, frontal_key, len(frontal_viewpoint), frontal_viewpoint), second)
   values = _measure(fakes, frontal_fakes, second)
@@ -109,7 +113,7 @@ def evaluate(
 
 
 def split_real(real: Mapping[str, np.ndarray], num_samples: int) -> tuple[dict, dict, dict]:
-  """Two disjoint random sets of `num_samples` real examples, and the ones nearest to the frontal view; always the same."""
+  """Two disjoint random sets of `num_samples` real examples, and the ones nearest to frontal; always the same."""
   count = len(real['image'])
   if count < 2 * num_samples:
     raise ValueError(f'{count} real examples are too few to compare {num_samples} samples; '
@@ -173,14 +177,15 @@ def _passed(scores, bars) -> dict[str, dict[str, Any]]:
   table = {}
   for name, bar in bars.items():
     value = scores[name]['normalised'] if name in LOWER_IS_BETTER else scores[name]
-    table[name] = {'value': value, 'bar': bar, 'passed': bool(value <= bar if name in LOWER_IS_BETTER else value >= bar)}
+    passed = value <= bar if name in LOWER_IS_BETTER else value >= bar
+    table[name] = {'value': value, 'bar': bar, 'passed': bool(passed)}
   outside = [name for name, row in scores['classes'].items() if row['large'] and not row['within_factor']]
   table['class_areas'] = {'value': len(outside), 'bar': 0, 'passed': not outside, 'outside': outside}
   return table
 
 
 def summary(scores: Mapping[str, Any]) -> dict[str, float]:
-  """The scores that a curve is drawn of, flat: `image`, `image_normalised`, ..., `azimuth`, `area_ratio_hair`, `passed`."""
+  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ..., `area_ratio_hair`, `passed`."""
   flat = {}
   for name in ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity'):
     flat[name] = scores[name]['value']
@@ -206,10 +211,8 @@ def write(scores: Mapping[str, Any], workdir: str | os.PathLike, step: int) -> p
     except (ValueError, KeyError, TypeError):
       path.replace(path.with_suffix('.json.unreadable'))  # keep what was there, start anew
   history.append({'step': step, **summary(scores)})
-  unfinished = path.with_suffix('.json.tmp')
   story = {'latest': {'step': step, **scores}, 'history': history}
-  unfinished.write_text(json.dumps(_without_nan(story), indent=1) + '\n')
-  unfinished.replace(path)
+  atomic_files.write_text(path, json.dumps(_without_nan(story), indent=1) + '\n')
   return path
 
 

@@ -1,7 +1,7 @@
 """Pictures by which a person judges a run: sheets of samples, sheets of what each local generator draws, loss curves.
 
-Axes: I identities, V views, H W image, K semantic classes. Images are in [-1, 1], masks in [0, 1] up to the error of the
-run; both are clipped for show. Pixels are enlarged whole, so that a sheet shows neither more nor less than was rendered.
+Axes: I identities, V views, H W image, K semantic classes. Images are in [-1, 1], masks in [0, 1] up to the error of
+the run; both are clipped for show. Pixels are enlarged whole: a sheet shows neither more nor less than was rendered.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def class_sheet(
   part_images, masks = np.asarray(part_images), np.nan_to_num(np.asarray(masks, np.float32))
   if part_images.ndim != 5 or len(part_images) != class_set.num_classes or (
       masks.shape != (*part_images.shape[1:4], class_set.num_classes)):
-    raise ValueError(f'part_images {part_images.shape} and masks {masks.shape} must be [K, V, H, W, 3] and [V, H, W, K] '
-                     f'with the {class_set.num_classes} classes of {class_set.name}')
+    raise ValueError(f'part_images {part_images.shape} and masks {masks.shape} must be [K, V, H, W, 3] and '
+                     f'[V, H, W, K] with the {class_set.num_classes} classes of {class_set.name}')
   own_masks = np.clip(np.moveaxis(masks, -1, 0), 0, 1)[..., None]
   colours = np.asarray(class_set.palette, np.float32)[:, None, None, None, :]
   tinted = np.rint(colours * own_masks + 255 * (1 - own_masks)).astype(np.uint8)
@@ -111,9 +111,9 @@ def save(image: Image.Image, path: str | os.PathLike) -> None:
 def loss_plot(metrics_path: str | os.PathLike, path: str | os.PathLike) -> None:
   """Draws `metrics.jsonl` as small multiples into a PNG.
 
-  Each loss term has a panel, the two discriminators side by side; accuracies, gradient norms of the terms on the generator
-  (logarithmic), mask areas (dotted: of real images), scores and what the oracle reads share one each. Steps with values
-  that are not finite are marked in red.
+  Each loss term has a panel, the two discriminators together; accuracies, gradient norms of the terms on the
+  generator (logarithmic), mask areas (dotted: of real images), scores and what the oracle reads share one each. Steps
+  with values that are not finite are marked in red.
 
   Args:
     metrics_path: the file, with the names of `train_step` and `score/...`; other names are left out.

@@ -1,17 +1,19 @@
 """Sliced Wasserstein distance between two sets of images or masks (Rabin et al. 2011; Bonneel et al. 2015).
 
-Flatten every example to x in R^D and project it on random unit vectors u. Along one u the optimal transport between two
-equally large sets is the sorted order, so W2(u)^2 = mean_i (sort(A u)_i - sort(B u)_i)^2, and the distance reported is
-sqrt(mean over u of W2(u)^2). As |u| = 1 and u is spread over D values, a projection has the scale of one value of one
-pixel (its mean square is |x|^2 / D): distances are in units of pixel values and comparable across resolutions. Two sets that
-differ by a constant vector c are |c| / sqrt(D), the root mean square of c, apart. Two finite samples of one distribution
-are not 0 apart; scores therefore subtract a floor, the distance between two sets of real examples.
+Flatten every example to x in R^D and project it on random unit vectors u. Along one u the optimal transport between
+two equally large sets is the sorted order, so W1(u) = mean_i |sort(A u)_i - sort(B u)_i|, and the distance reported
+is the mean of W1(u) over u. As |u| = 1 and u is spread over D values, a projection has the scale of one value of one
+pixel (its mean square is |x|^2 / D): distances are in units of pixel values and comparable across resolutions. Two
+sets that differ by a constant vector c are E|u.c| = sqrt(2 / (pi D)) |c| apart, 0.8 times the root mean square of c.
+Two finite samples of one distribution are not 0 apart; scores therefore subtract a floor, the distance between two
+sets of real examples. On `portraits` at 32x32 with 256 examples a set: floor 0.041 (images) and 0.017 (12-class
+masks), flat grey 0.35, equal masks 0.23.
 """
 
 from __future__ import annotations
 
-from jaxtyping import Float
 import numpy as np
+from jaxtyping import Float
 
 NUM_DIRECTIONS = 512
 _CHUNK_VALUES = 1 << 24  # directions held at a time: 64 MB of float32, whatever the resolution
@@ -24,7 +26,7 @@ def sliced_wasserstein(
     num_directions: int = NUM_DIRECTIONS,
     seed: int = 0,
 ) -> float:
-  """Sliced W2 distance between two equally large sets, in units of one pixel value.
+  """Sliced W1 distance between two equally large sets, in units of one pixel value.
 
   Args:
     first: images in [-1, 1] or masks in [0, 1]; examples along the leading axis, all others are flattened.
@@ -45,10 +47,10 @@ def sliced_wasserstein(
   first, second = first.reshape(len(first), -1), second.reshape(len(second), -1)
   generator = np.random.default_rng(seed)
   chunk = max(1, _CHUNK_VALUES // first.shape[1])
-  squared = 0.0
+  total = 0.0
   for start in range(0, num_directions, chunk):
     directions = generator.standard_normal((min(chunk, num_directions - start), first.shape[1]), np.float32).T
     directions /= np.linalg.norm(directions, axis=0)
     difference = np.sort(first @ directions, axis=0) - np.sort(second @ directions, axis=0)
-    squared += np.mean(np.square(difference, dtype=np.float64), axis=0).sum()
-  return float(np.sqrt(squared / num_directions))
+    total += np.abs(difference).mean(axis=0, dtype=np.float64).sum()
+  return float(total / num_directions)

@@ -1,12 +1,12 @@
 """Checkpoints that a run can trust: state, position in the data and a few words of meta, saved by Orbax.
 
 A step is one folder: `state` holds every array of the training state, `meta` one JSON record. The record carries a
-SHA-256 of every array, because a flipped byte in an array file otherwise restores silently with wrong values, and one of
-itself. At restore everything is checked; a damaged newest step gives way to the newest sound one. Names of arrays are
-their paths in the state, as in `ema_params/field/kernel`.
+SHA-256 of every array, because a flipped byte in an array file otherwise restores silently with wrong values, and one
+of itself. At restore everything is checked; a damaged newest step gives way to the newest sound one. Names of arrays
+are their paths in the state, as in `ema_params/field/kernel`.
 
-Nothing that was saved is thrown away to make room for a step of the same number: damaged steps and steps of an abandoned
-continuation move to `checkpoints_set_aside`.
+Nothing that was saved is thrown away to make room for a step of the same number: damaged steps and steps of an
+abandoned continuation move to `checkpoints_set_aside`.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ class Checkpoints:
     """The newest sound state, in the structure, dtypes and shardings of `abstract_state`.
 
     Args:
-      abstract_state: the state or its `jax.ShapeDtypeStruct`s; shardings may be of any number of devices. Leaves without
-        a sharding go to the first device.
+      abstract_state: the state or its `jax.ShapeDtypeStruct`s; shardings may be of any number of devices. Leaves
+        without a sharding go to the first device.
       iterator: if given, is set to the saved position.
       step: restores this step and no other.
 
@@ -371,7 +371,7 @@ def _decode_position(encoded: Mapping[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _orbax_silent():
-  """Keeps Orbax's log lines and its threads' tracebacks off the screen: the exception it raises says all that matters."""
+  """Keeps Orbax's log lines and its threads' tracebacks off the screen: the exception it raises says what matters."""
   not_orbax = lambda record: 'orbax' not in pathlib.PurePath(record.pathname).parts
   logger = logging.get_absl_logger()
   logger.addFilter(not_orbax)

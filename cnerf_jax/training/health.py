@@ -1,8 +1,8 @@
 """Does the run still live? Judged from its reported numbers alone.
 
 Two kinds of findings. A number that is not finite ends the run: nothing after it can be trusted, while the last
-checkpoint can. Signs of the known way in which such GANs fail, the discriminators having won while the generator gets no
-gradient, are told in words, once each. Metrics are named as `train_step` and `metrics.scalars` name them.
+checkpoint can. Signs of the known way in which such GANs fail, the discriminators having won while the generator gets
+no gradient, are told in words, once each. Metrics are named as `train_step` and `metrics.scalars` name them.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _signs(metrics: Mapping[str, float], limits: Limits) -> dict[str, tuple[str,
     group, _, last = name.rpartition('/')
     if last == 'accuracy' and group.endswith('discriminator') and value > limits.accuracy:
       signs[name] = (f'the {group.replace("_", " ")} tells real from fake in {value:.1%} of cases: it has won and the '
-                     'generator learns little from it; lower its learning rate, make it smaller or raise its R1 weight. '
-                     'So it is', limits.patience_steps)
+                     'generator learns little from it; lower its learning rate, make it smaller or raise its R1 '
+                     'weight. So it is', limits.patience_steps)
     elif group == 'generator_gradient_norm' and last.startswith('adversarial') and value < limits.gradient_norm:
       signs[name] = (f'the {last} loss gives the generator a gradient of {value:.1g}: the discriminator teaches it '
                      'nothing; look whether it has won, or the loss is cut off from the generator. So it is',

@@ -165,7 +165,8 @@ class EventFileWriter(_QuietWriter):
   that a full disk is told."""
 
   def __init__(self, folder: str | os.PathLike, *, start_step: int = 0):
-    """Opens a new event file in `folder`; TensorBoard then ignores what earlier files say of steps after `start_step`."""
+    """Opens a new event file in `folder`; TensorBoard then ignores what earlier files say of later steps than
+    `start_step`."""
     self._folder = pathlib.Path(folder)
     try:
       self._folder.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,9 @@ from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
 
 GanState = train_state.GanState
+
+# folded into the key of a run for measurements that must not disturb it; no step number gets there
+_MONITORING = 2**32 - 1
 Metrics = dict[str, jax.Array]
 
 
@@ -123,7 +126,7 @@ def make_term_gradient_norms(
   """(state, batch) → norm of the generator's gradient from each weighted loss term alone: which term steers, and does any not reach?"""
 
   def term_gradient_norms(state: GanState, batch) -> Metrics:
-    fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, -1))
+    fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, _MONITORING))
     draw = draws.draw_fakes(fake_key, config.batch_size, config, num_classes=players.generator.num_classes)
     semantic_class = draws.draw_classes(class_key, batch['semantic_mask'], config.class_draw)
     fakes, pull_back = jax.vjp(

@@ -7,12 +7,12 @@ computes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 import fcntl
 import fnmatch
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -24,10 +24,7 @@ from cnerf_jax import atomic_files
 
 CONFIG_FILE = 'config.json'
 FORMAT = 1
-MAY_CHANGE = (  # patterns over dotted field names
-    'num_steps', 'train.num_steps', 'training.num_steps', '*_every', '*_every_*', '*max_to_keep', '*keep_best',
-    'data.dir', 'data.num_workers', '*num_threads', '*compilation_cache_dir',
-)
+MAY_CHANGE = ('num_steps', '*_every', 'keep_checkpoints', 'data.dir')  # patterns of dotted field names
 _MISSING = '(absent)'
 _locks: dict[pathlib.Path, int] = {}
 
@@ -96,7 +93,8 @@ def _claim_as_primary(workdir: pathlib.Path, config: dict, may_change: tuple[str
              if not any(fnmatch.fnmatchcase(name, pattern) for pattern in may_change)}
   if refused:
     release(workdir)
-    listed = '; '.join(f'{name}: {json.dumps(old)} before, {json.dumps(new)} now' for name, (old, new) in refused.items())
+    listed = '; '.join(
+        f'{name}: {json.dumps(old)} before, {json.dumps(new)} now' for name, (old, new) in refused.items())
     raise ValueError(f'workdir {workdir} holds a run of another config ({listed}); '
                      'use the same values to go on with it, or another --workdir for a new run')
   if changed:

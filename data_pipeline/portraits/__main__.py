@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> None:
   try:
     sheet.save(_CONTACT_SHEET.value)
   except (OSError, ValueError) as error:
-    raise SystemExit(f'cannot write {_CONTACT_SHEET.value} ({error}); name a .png file in an existing folder') from error
+    raise SystemExit(
+        f'cannot write {_CONTACT_SHEET.value} ({error}); name a .png file in an existing folder') from error
   print(f'wrote {_CONTACT_SHEET.value}')
 
 

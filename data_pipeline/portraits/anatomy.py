@@ -87,7 +87,8 @@ def skin_distances(point: Point, person: identity_lib.Identity) -> SkinDistances
   lips = ellipsoid(point, (0.0, MOUTH_HEIGHT, 0.40), (0.17, 0.075, 0.105))
   face = smooth_min(face, lips, 0.05)
   nose = _nose(side, person)
-  ears = ellipsoid(side, (EAR_CENTRE[0] * width, *EAR_CENTRE[1:]), (0.07, 0.155 * person.ear_size, 0.11 * person.ear_size))
+  ear_radii = (0.07, 0.155 * person.ear_size, 0.11 * person.ear_size)
+  ears = ellipsoid(side, (EAR_CENTRE[0] * width, *EAR_CENTRE[1:]), ear_radii)
   skin = smooth_min(smooth_min(face, nose, 0.06), ears, 0.03)
   return SkinDistances(skin, face, nose, ears)
 

@@ -16,7 +16,6 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from cnerf_jax import camera as camera_lib
-from cnerf_jax import semantics
 from data_pipeline.portraits import identity as identity_lib
 from data_pipeline.portraits import rendering
 
@@ -24,7 +23,6 @@ from data_pipeline.portraits import rendering
 _DEPTH_STEPS = 65535
 # Numbers of people: each split has its own range, so that no person is in two splits.
 _FIRST_IDENTITY = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
-_PICTURES_PER_CALL = 16
 _THREADS = 2
 
 
@@ -49,7 +47,7 @@ def portraits_config(
     if value < 1:
       raise ValueError(f'data.{name} {value} must be at least 1')
   name = f'size{record_size}_train{num_train}_validation{num_validation}_test{num_test_identities}_seed{seed}'
-  return PortraitsConfig(name=name, description=f'{num_train} people at {record_size}x{record_size}', **sizes, seed=seed)
+  return PortraitsConfig(name=name, description=f'{num_train} people, {record_size} pixels', **sizes, seed=seed)
 
 
 class Portraits(tfds.core.GeneratorBasedBuilder):
@@ -77,7 +75,8 @@ class Portraits(tfds.core.GeneratorBasedBuilder):
     config = self.builder_config
     views = split_views(split, config)
     total = len(views)
-    chunks = [range(start, min(start + _PICTURES_PER_CALL, total)) for start in range(0, total, _PICTURES_PER_CALL)]
+    size = rendering.PICTURES_PER_CALL
+    chunks = [range(start, min(start + size, total)) for start in range(0, total, size)]
     with tqdm.tqdm(total=total, desc=f'portraits {split}', unit=' images') as progress:
       for chunk, records in _render_ahead(chunks, views, config):
         yield from zip(chunk, records)
@@ -85,7 +84,7 @@ class Portraits(tfds.core.GeneratorBasedBuilder):
 
 
 def record_features(record_size: int) -> tfds.features.FeaturesDict:
-  """The record format: what every data set that the loader reads has to carry (`depth` and `identity` may be absent)."""
+  """The record format of every data set that the loader reads; only `image`, `label` and `viewpoint` are required."""
   square = (record_size, record_size)
   return tfds.features.FeaturesDict(dict(
       image=tfds.features.Image(shape=(*square, 3), encoding_format='png'),
@@ -134,10 +133,8 @@ def _render_ahead(chunks: list[range], views: list, config: PortraitsConfig):
 
 
 def _records(views: list[tuple[int, np.ndarray]], config: PortraitsConfig) -> list[dict]:
-  # Every call draws the same number of pictures, so that one compiled program makes them all.
-  padded = views + [views[-1]] * (_PICTURES_PER_CALL - len(views))
-  people = [identity_lib.draw(config.seed, index) for index, _ in padded]
-  picture = rendering.render_people(people, np.stack([view for _, view in padded]), image_size=config.record_size)
+  people = [identity_lib.draw(config.seed, index) for index, _ in views]
+  picture = rendering.render_people(people, np.stack([view for _, view in views]), image_size=config.record_size)
   return [
       dict(image=_png(picture.image[i]), label=_png(picture.label[i]), viewpoint=viewpoint,
            depth=encode_depth(picture.depth[i]), identity=identity_lib.to_vector(people[i]), identity_index=index)

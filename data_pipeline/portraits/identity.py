@@ -1,8 +1,9 @@
 """Who a portrait shows: the random parameters of one person, deterministic in (seed, index).
 
-Lengths are head units (`rendering.WORLD_PER_HEAD_UNIT`, about a tenth of a world unit), in the head's frame: x to the viewer's right, y up, z out of the face,
-origin at the centre of the orbit. Colours are display RGB in [0, 1]. Sizes switch parts off: a radius below zero has no
-surface. A person packs into one float32 vector (`to_vector`), from which `rendering` can draw it from any viewpoint.
+Lengths are head units (`rendering.WORLD_PER_HEAD_UNIT`, about a tenth of a world unit), in the head's frame: x to the
+viewer's right, y up, z out of the face, origin at the centre of the orbit. Colours are display RGB in [0, 1]. Sizes
+switch parts off: a radius below zero has no surface. A person packs into one float32 vector (`to_vector`), from which
+`rendering` can draw it from any viewpoint.
 """
 
 import dataclasses

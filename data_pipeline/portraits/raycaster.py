@@ -80,7 +80,8 @@ def meet_glasses(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]
   y = (point.y - centre_y) / person.lens_height
   x, y = x * x, y * y
   in_lens = x * x + y * y + x * y < 1.0
-  bridge = (jnp.abs(point.x) < centre_x - person.lens_width) & (jnp.abs(point.y - centre_y - 0.03) < 0.6 * person.frame_width)
+  between = jnp.abs(point.x) < centre_x - person.lens_width
+  bridge = between & (jnp.abs(point.y - centre_y - 0.03) < 0.6 * person.frame_width)
   front = d.z < 0
   worn = person.lens_width > 0
   frame = jnp.where(front & worn & ~in_lens & ((outline < 1.0) | bridge), distance, MISS)
@@ -91,7 +92,8 @@ def meet_glasses(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]
     # Temple: the vertical plane sign * x = hinge_x + slope * (plane_z - z), as a strip.
     along = (hinge_x + slope * (plane_z - o.z) - sign * o.x) / (sign * d.x + slope * d.z)
     point = ray.at(along)
-    on_temple = (jnp.abs(point.y - centre_y - 0.03) < 0.9 * person.frame_width) & (point.z < plane_z) & (point.z > -0.08)
+    on_temple = jnp.abs(point.y - centre_y - 0.03) < 0.9 * person.frame_width
+    on_temple &= (point.z < plane_z) & (point.z > -0.08)
     frame = jnp.minimum(frame, jnp.where(worn & on_temple & (along > 0), along, MISS))
   return frame, lens
 

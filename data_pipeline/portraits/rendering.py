@@ -1,7 +1,8 @@
 """Pictures of portraits: colours, labels and depth of every pixel, from 2 x 2 rays a pixel.
 
-`render` turns identity vectors and viewpoints into arrays, on any number of people at once. A pixel's colour is the mean of its four rays,
-its label their majority (small classes win a tie), its depth that of the nearest ray of the winning label.
+`render` turns identity vectors and viewpoints into arrays, on any number of people at once. A pixel's colour is the
+mean of its four rays, its label their majority (small classes win a tie), its depth that of the nearest ray of the
+winning label.
 """
 
 import enum
@@ -11,7 +12,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import semantics
@@ -22,6 +23,7 @@ from data_pipeline.portraits import shading
 
 WORLD_PER_HEAD_UNIT = 0.107
 _SUPERSAMPLING = 2
+PICTURES_PER_CALL = 16
 _FARTHEST = 12.0  # head units; rays that meet nothing get a finite point, which nobody looks at
 _TETRAHEDRON = ((1, -1, -1), (-1, -1, 1), (-1, 1, -1), (1, 1, 1))
 _NORMAL_STEP = 0.012
@@ -278,6 +280,13 @@ def _resolve(colour, label, distance, axis_cosine, image_size) -> Picture:
 
 def render_people(
     people: list[identity_lib.Identity], viewpoints: Float[np.ndarray, 'batch 2'], *, image_size: int) -> Picture:
-  """`render` for a list of people, as NumPy arrays."""
+  """`render` for any number of people, as NumPy arrays; always in calls of one size, so that it compiles once."""
   vectors = np.stack([identity_lib.to_vector(person) for person in people])
-  return jax.device_get(render(vectors, np.asarray(viewpoints, np.float32), image_size=image_size))
+  viewpoints = np.asarray(viewpoints, np.float32)
+  padding = -len(people) % PICTURES_PER_CALL
+  vectors, viewpoints = (np.concatenate([rows, rows[-1:].repeat(padding, axis=0)]) for rows in (vectors, viewpoints))
+  pictures = [
+      jax.device_get(render(vectors[start:start + PICTURES_PER_CALL], viewpoints[start:start + PICTURES_PER_CALL],
+                            image_size=image_size))
+      for start in range(0, len(vectors), PICTURES_PER_CALL)]
+  return jax.tree.map(lambda *parts: np.concatenate(parts)[:len(people)], *pictures)

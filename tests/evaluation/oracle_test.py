@@ -1,10 +1,10 @@
 import dataclasses
 
+import discs
 import jax
 import numpy as np
 import pytest
 
-import discs
 from cnerf_jax.evaluation import oracle as oracle_lib
 
 BRIEF = dataclasses.replace(oracle_lib.OracleSettings(), channels=(4, 4, 4), steps=2, batch_size=4)
@@ -31,6 +31,8 @@ def test_reads_labels_and_viewpoints_of_examples_it_has_not_seen(oracle_of_discs
   assert accuracy['mask_agreement'] > 0.85
   assert accuracy['azimuth'] > 0.9 and accuracy['elevation'] > 0.9
   assert accuracy['azimuth_error_radians'] < 0.15
+  level = discs.examples(50, seed=3, viewpoint=np.linspace([-0.4, 0], [0.4, 0], 50))
+  assert oracle_lib.measure_accuracy(oracle_of_discs, level, discs.CLASS_SET)['elevation'] is None
   reading = oracle_of_discs.read(real['image'][:70])  # not a multiple of its batch
   np.testing.assert_array_equal(reading.labels[:5], oracle_of_discs.read(real['image'][:5]).labels)
   assert reading.viewpoint.shape == (70, 2)

@@ -1,11 +1,11 @@
 import json
 import math
 
+import discs
 import jax
 import numpy as np
 import pytest
 
-import discs
 from cnerf_jax.evaluation import scores as scores_lib
 
 UNTRAINED = discs.sampler(discs.grey)
@@ -92,7 +92,8 @@ def test_samples_that_are_not_finite_miss_the_bars(judge):
 def test_too_few_real_examples_are_refused(real, oracle_of_discs):
   """The floor needs two disjoint sets."""
   with pytest.raises(ValueError, match='600 real examples are too few'):
-    scores_lib.evaluate(UNTRAINED, real, UNTRAINED, oracle_of_discs, discs.CLASS_SET, key=jax.random.key(0), num_samples=301)
+    scores_lib.evaluate(UNTRAINED, real, UNTRAINED, oracle_of_discs, discs.CLASS_SET,
+                        key=jax.random.key(0), num_samples=301)
 
 
 def test_written_scores_are_json_with_a_history(tmp_path, perfect):

@@ -102,8 +102,8 @@ def test_stop_and_resume_is_never_stopping(tmp_path):
 
   @jax.jit
   def train_step(state, batch):
-    key = jax.random.fold_in(state.key, state.step)
-    gradient = jax.tree.map(lambda p: (jax.random.normal(key, p.shape) * batch.sum() * p).astype(p.dtype), state.ema_params)
+    noise = jax.random.uniform(jax.random.fold_in(state.key, state.step))
+    gradient = jax.tree.map(lambda p: (noise * (batch.sum() - 18) * p).astype(p.dtype), state.ema_params)
     updates, optimizer = OPTIMIZER.update(gradient, state.optimizer, state.ema_params)
     return state.replace(step=state.step + 1, ema_params=optax.apply_updates(state.ema_params, updates),
                          optimizer=optimizer)
@@ -123,7 +123,7 @@ def test_stop_and_resume_is_never_stopping(tmp_path):
 
 
 def test_flipped_byte_is_detected(run, caplog):
-  """Protects from silently wrong values: one flipped bit in the newest step, and the step before is used, in one line."""
+  """Protects from silently wrong values: a bit flips in the newest step, the one before is used, in one line."""
   flip_byte(largest_data_file(run, 30))
   state, meta = checkpoints.Checkpoints(run).restore(abstract())
   assert meta['step'] == 20
@@ -132,7 +132,8 @@ def test_flipped_byte_is_detected(run, caplog):
   assert 'step 30 is damaged' in line and 'going on from step 20' in line and '\n' not in line
 
 
-@pytest.mark.parametrize('damage', ['truncated data', 'no data folder', 'empty meta', 'edited meta', 'no meta', 'no metadata'])
+@pytest.mark.parametrize(
+    'damage', ['truncated data', 'no data folder', 'empty meta', 'edited meta', 'no meta', 'no metadata'])
 def test_damaged_newest_step_gives_way(run, damage, caplog):
   """Protects a run from ending because its newest checkpoint is broken, however it is broken."""
   step = run / 'checkpoints' / '30'
@@ -212,15 +213,26 @@ def test_part_of_the_state(run):
   assert_same(parts['ema_params'], make_state(20).ema_params)
 
 
-def test_saving_after_a_fall_back(run):
-  """Protects the continuation: a damaged newer step must not make retention delete what is saved now, nor be lost."""
+@pytest.mark.parametrize('step, max_to_keep, left', [(25, 1, [25]), (30, 2, [20, 30]), (40, 2, [20, 40])],
+                         ids=['before the damaged step', 'the damaged step', 'after the damaged step'])
+def test_saving_after_a_fall_back(run, step, max_to_keep, left):
+  """Protects sound steps: a damaged one must not take their place in what is kept, nor be lost itself."""
   flip_byte(largest_data_file(run, 30))
-  steps = checkpoints.Checkpoints(run, max_to_keep=1)
+  steps = checkpoints.Checkpoints(run, max_to_keep=max_to_keep)
   steps.restore(abstract())
-  assert steps.save(25, make_state(25))
-  assert steps.list_steps() == [25]
+  assert steps.save(step, make_state(step))
+  assert steps.list_steps() == left
   assert (run / 'checkpoints_set_aside' / '30').is_dir()
-  assert steps.restore(abstract())[1]['step'] == 25
+  assert steps.restore(abstract())[1]['step'] == step
+
+
+def test_saving_the_state_of_a_damaged_step(run):
+  """Protects a step that training reached again: its files are written anew, although its record already fits."""
+  flip_byte(largest_data_file(run, 30))
+  steps = checkpoints.Checkpoints(run)
+  steps.restore(abstract())
+  assert steps.save(30, make_state(30))
+  assert_same(steps.restore(abstract())[0], make_state(30))
 
 
 def test_saving_an_existing_step(run, caplog):
@@ -234,7 +246,7 @@ def test_saving_an_existing_step(run, caplog):
 
 
 def test_what_is_kept(tmp_path):
-  """Protects the best step and the newest: neither is deleted for the other, also over a restart; no score, no claim."""
+  """Protects the best step and the newest: neither is deleted for the other, also over a restart."""
   steps = checkpoints.Checkpoints(tmp_path, max_to_keep=2)
   for step, score in ((1, 0.5), (2, 0.1), (3, None), (4, float('nan'))):
     steps.save(step, make_state(step), score=score)
@@ -247,7 +259,7 @@ def test_what_is_kept(tmp_path):
 
 def test_leftovers_of_a_kill(run):
   """Protects from half a step counting as a step, and from such halves filling the disk."""
-  leftover = run / 'checkpoints' / '40.orbax-checkpoint-tmp'
+  leftover = run / 'checkpoints' / '35.orbax-checkpoint-tmp'
   (leftover / 'state').mkdir(parents=True)
   steps = checkpoints.Checkpoints(run)
   assert steps.list_steps() == [10, 20, 30]
@@ -311,14 +323,15 @@ def test_one_device_to_eight(saved):
   program = '''
 import json, sys
 import jax, numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 sys.path[:0] = sys.argv[2:]
 import checkpoints_test as base
 from cnerf_jax.training import checkpoints
-mesh = jax.make_mesh((8,), ('batch',))
+mesh = jax.make_mesh((8,), ('batch',), axis_types=(AxisType.Auto,))
 def sharded(leaf):
   cut = leaf.ndim and leaf.shape[0] % 8 == 0
-  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, PartitionSpec('batch' if cut else None)))
+  spec = PartitionSpec('batch') if cut else PartitionSpec()
+  return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, spec))
 def replicated(leaf):
   return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, PartitionSpec()))
 for place in (sharded, replicated):

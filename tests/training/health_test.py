@@ -6,9 +6,16 @@ import pytest
 
 from cnerf_jax.training import health
 
-WELL = {'generator/adversarial_global': 0.7, 'global_discriminator/accuracy': 0.8, 'semantic_discriminator/accuracy': 0.75,
-        'semantic_discriminator/class_accuracy': 1.0, 'generator_gradient_norm/adversarial_global': 0.1,
-        'generator_gradient_norm/minimal_surface': 0.0, 'mask_area/fake/hair': 0.2, 'mask_area/real/hair': 0.25}
+WELL = {
+    'generator/adversarial_global': 0.7,
+    'global_discriminator/accuracy': 0.8,
+    'semantic_discriminator/accuracy': 0.75,
+    'semantic_discriminator/class_accuracy': 1.0,
+    'generator_gradient_norm/adversarial_global': 0.1,
+    'generator_gradient_norm/minimal_surface': 0.0,
+    'mask_area/fake/hair': 0.2,
+    'mask_area/real/hair': 0.25,
+}
 
 
 def reports(change, steps):

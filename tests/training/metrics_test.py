@@ -71,7 +71,8 @@ def test_resume_drops_later_lines(tmp_path, restored, kept):
 def test_half_a_line(tmp_path):
   """Protects the file after a kill in the middle of a line, and the lines of a step that two runs wrote."""
   path = tmp_path / 'metrics.jsonl'
-  path.write_text('{"step": 10, "loss": 1}\n{"step": 20, "loss": 2}\n{"step": 20, "loss": 3}\nnot json\n{"step": 30, "lo')
+  path.write_text('{"step": 10, "loss": 1}\n{"step": 20, "loss": 2}\n{"step": 20, "loss": 3}\n'
+                  'not json\n{"step": 30, "lo')
   assert [(record['step'], record['loss']) for record in jsonl.read(path)] == [(10, 1), (20, 3)]
   write(path, [30], start_step=20)
   for line in path.read_text().splitlines():
@@ -109,7 +110,7 @@ def test_full_disk(tmp_path):
 
 
 def test_event_files(tmp_path):
-  """Protects what TensorBoard shows: scalars, images, texts and histograms at their steps; later steps purged on resume."""
+  """Protects what TensorBoard shows: scalars, images, texts, histograms at their steps; purged on resume."""
   writer = metrics.EventFileWriter(tmp_path)
   writer.write_scalars(10, {'loss': 0.25, 'broken': math.nan})
   writer.write_images(10, {'sheet': np.zeros((2, 8, 8, 3), np.uint8), 'one': np.ones((4, 4, 3), np.float32)})

@@ -66,8 +66,9 @@ def test_what_may_change(tmp_path, changes):
   assert workdir.load_config(tmp_path).to_dict() == make_config(**changes).to_dict()
 
 
-@pytest.mark.parametrize('old, new', [({'a': 1}, {}), ({}, {'a': None}), ({'a': True}, {'a': 1}), ({'a': {}}, {'a': 1})],
-                         ids=['removed', 'added', 'bool is not int', 'section is not value'])
+@pytest.mark.parametrize(
+    'old, new', [({'a': 1}, {}), ({}, {'a': None}), ({'a': True}, {'a': 1}), ({'a': {}}, {'a': 1})],
+    ids=['removed', 'added', 'bool is not int', 'section is not value'])
 def test_differences(old, new):
   """Protects from fields that vanish, appear or change kind unnoticed."""
   assert list(workdir.differences(old, new)) == ['a']
