@@ -16,8 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnerf_jax.models import generator as generator_lib
-from cnerf_jax.models import global_discriminator
-from cnerf_jax.models import semantic_discriminator
+from cnerf_jax.models import global_discriminator as global_discriminator_lib
+from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
+from cnerf_jax.training import train_state
+
+
+# a 1x1 convolution with fewer inputs sees an image or masks, not features
+_FEWEST_CHANNELS = 32
 
 
 def to_numpy(tensor) -> np.ndarray:
@@ -83,10 +88,60 @@ def generator_from(weights: Mapping[str, object]) -> tuple[generator_lib.Generat
   return generator, jax.tree.map(jnp.asarray, {'params': params})
 
 
+def players_from(checkpoint: Mapping[str, Mapping[str, object]]) -> tuple[train_state.Players, dict]:
+  """Every player of a published checkpoint (keys g, g_ema, gd, sd); image size and widths are read off the shapes.
+
+  Raises:
+    ValueError: if a player is missing or is not the published stage 1 architecture.
+  """
+  missing = [name for name in ('g', 'g_ema', 'gd', 'sd') if name not in checkpoint]
+  if missing:
+    raise ValueError(f'published checkpoint lacks {", ".join(missing)}; its keys are {", ".join(map(str, checkpoint))}')
+  generator, generator_params = generator_from(checkpoint['g'])
+  _, ema_params = generator_from(checkpoint['g_ema'])
+  kernels = {name: _kernels(checkpoint[name]) for name in ('gd', 'sd')}
+  global_discriminator = global_discriminator_lib.GlobalDiscriminator(channels=_widths(kernels['gd']))
+  semantic_channels = _widths(kernels['sd'])
+  head_width = next(k.shape[0] for k in kernels['sd'] if k.ndim == 2)
+  semantic_discriminator = semantic_discriminator_lib.SemanticDiscriminator(
+      num_classes=generator.num_classes, channels=semantic_channels, head_width=head_width)
+  image = (1, 2**len(global_discriminator.channels), 2**len(global_discriminator.channels), 3)
+  masks = image[:-1] + (generator.num_classes,)
+  players = train_state.Players(generator, global_discriminator, semantic_discriminator)
+  return players, {
+      'generator_params': generator_params,
+      'ema_params': ema_params,
+      'global_discriminator_params': _fill_in_order(
+          global_discriminator, (image, masks), checkpoint['gd'], 'global discriminator'),
+      'semantic_discriminator_params': _fill_in_order(
+          semantic_discriminator, (image, masks[:-1] + (1,)), checkpoint['sd'], 'semantic discriminator'),
+  }
+
+
+def _kernels(weights) -> list[np.ndarray]:
+  return [value for value in map(to_numpy, weights.values()) if value.ndim in (2, 4)]
+
+
+def _widths(kernels) -> tuple[int, ...]:
+  """Channels at each resolution, read off the first branch: its 1x1 convolution, then the first 3x3 of each block."""
+  starts = [i for i, k in enumerate(kernels) if k.ndim == 4 and k.shape[2:] == (1, 1) and k.shape[1] < _FEWEST_CHANNELS]
+  if len(starts) != 2:
+    raise ValueError(f'published discriminator has {len(starts)} branches where two are expected, image and mask')
+  branch = kernels[starts[0] + 1:starts[1]]
+  return (kernels[starts[0]].shape[0],) + tuple(k.shape[0] for k in branch if k.shape[2:] == (3, 3))[::2]
+
+
 def _fill_in_order(module, arguments, weights: Mapping[str, object], player: str) -> dict:
   """Fills a module's parameters, in order of execution, with a state_dict's tensors in its order."""
-  shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), *[jnp.zeros(a) for a in arguments]))
-  ours = flax.traverse_util.flatten_dict(shapes['params'])
+  ours = {}
+
+  def initialise():
+    params = module.init(jax.random.key(0), *[jnp.zeros(a) for a in arguments])['params']
+    # kept here, because what eval_shape returns is sorted by name: Flax makes parameters in order of execution
+    ours.update(flax.traverse_util.flatten_dict(params))
+    return params
+
+  jax.eval_shape(initialise)
   theirs = {name: value for name, value in ((n, to_numpy(v)) for n, v in weights.items()) if value.ndim >= 1}
   kernels = [(name, value) for name, value in theirs.items() if value.ndim > 1]
   filled = {}

@@ -18,6 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch_size = 24
   config.num_micro_batches = 1  # gradient accumulation: equal results, less memory
   config.image_size = 64  # pixels
+  config.coarse_size = 64  # pixels; the first coarse_steps are rendered at this size
+  config.coarse_steps = 0
   config.num_samples = 24  # along a ray
   config.num_chunks = 0  # rays are rendered in this many chunks; 0 chooses so that a chunk stays small
 
@@ -28,7 +30,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.class_set = 'ffhq12'
   config.data.record_size = 64  # pixels, of the stored images
   config.data.num_train = 70_000
-  config.data.dilation = True  # thin classes are dilated before training
+  config.data.num_validation = 1_000
+  config.data.num_test_identities = 100
+  config.data.dilation = 'overlap'  # of thin classes, before training: a mask may overlap another
 
   # cameras: standard deviations in radians
   config.camera = ml_collections.ConfigDict(dict(azimuth_std=0.3, elevation_std=0.15))
@@ -53,12 +57,15 @@ def get_config() -> ml_collections.ConfigDict:
   # sphere initialisation of the base network
   config.sphere = ml_collections.ConfigDict(dict(num_steps=10_000, learning_rate=2e-5, batch_size=24))
 
+  # warm start on the mean portrait (not in the paper)
+  config.mean_portrait = ml_collections.ConfigDict(dict(num_steps=0, learning_rate=3e-4))
+
   # discriminators: channels at full resolution, then after each halving
   config.global_discriminator = ml_collections.ConfigDict(dict(channels=(128, 256, 400, 400, 400, 400)))
   config.semantic_discriminator = ml_collections.ConfigDict(dict(channels=(256, 512, 512, 512, 512), head_width=512))
   config.class_draw = 'uniform'
   config.share_fakes = False
-  config.r1_interval = 1  # steps
+  config.r1_share = 1.0  # of the reals of a batch, every step
   config.eikonal_share = 1.0  # of the samples of a rendering
   config.eikonal_of = 'residual'  # the published code's gradient leaves the base out
 

@@ -11,9 +11,11 @@ from configs import ffhq12
 def get_config() -> ml_collections.ConfigDict:
   """ffhq12.py made small."""
   config = ffhq12.get_config().unlock()
-  config.num_steps = 1_200
+  config.num_steps = 1_400
   config.batch_size = 8
   config.image_size = 32
+  config.coarse_size = 16
+  config.coarse_steps = 600
   config.num_samples = 8
   config.data.name = 'portraits'
   config.data.record_size = 64
@@ -25,6 +27,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.global_discriminator.channels = (16, 32, 64, 64, 64)
   config.semantic_discriminator.channels = (16, 32, 64, 64)
   config.semantic_discriminator.head_width = 64
+
+  config.mean_portrait.num_steps = 200
+  config.r1_share = 0.5
+  config.eikonal_share = 1 / 16
 
   config.report_every = 20
   config.sheet_every = 100

@@ -1,1 +1,40 @@
-"""placeholder"""
+"""The smallest run: every part of training once, in well under a minute after compilation. For tests and for a first look.
+
+  python main.py --config=configs/smoke.py --workdir=DIR
+"""
+
+import ml_collections
+
+from configs import portraits32
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """portraits32.py made tiny."""
+  config = portraits32.get_config().unlock()
+  config.num_steps = 6
+  config.batch_size = 4
+  config.image_size = 16
+  config.coarse_size = 8
+  config.coarse_steps = 2
+  config.num_samples = 4
+  config.data.record_size = 16
+  config.data.num_train = 96
+  config.data.num_validation = 32
+  config.data.num_test_identities = 2
+
+  config.generator.style_dim = 16
+  config.generator.width = 8
+  config.global_discriminator.channels = (8, 8, 8, 8)
+  config.semantic_discriminator.channels = (8, 8, 8)
+  config.semantic_discriminator.head_width = 8
+  config.mean_portrait.num_steps = 2
+  config.r1_share = 0.5
+
+  config.report_every = 1
+  config.sheet_every = 6
+  config.evaluate_every = 6
+  config.checkpoint_every = 2
+  config.evaluation.num_images = 32
+  config.evaluation.num_oracle_images = 64
+  config.evaluation.oracle = dict(steps=10, batch_size=8)
+  return config.lock()

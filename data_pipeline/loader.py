@@ -116,8 +116,10 @@ def to_example(
   class_set = semantics.class_set(data_config.class_set)
   mask = transforms.one_hot(class_merging.merge_ffhq12(record['label'], class_set), class_set.num_classes)
   mask = transforms.area_downsample(mask, image_size)
-  if dilate and data_config.dilation:
+  if dilate and data_config.dilation != 'none':
     mask = transforms.dilate_thin_classes(mask, class_set)
+    if data_config.dilation == 'exclusive':
+      mask = transforms.make_exclusive(mask, class_set)
   image = transforms.area_downsample(transforms.normalise_image(record['image']), image_size)
   return dict(image=image, semantic_mask=mask, viewpoint=np.asarray(record['viewpoint'], np.float32))
 

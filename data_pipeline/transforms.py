@@ -9,6 +9,8 @@ from jaxtyping import Float, UInt8
 
 from cnerf_jax import semantics
 
+DILATIONS = ('none', 'overlap', 'exclusive')
+
 # Side of the square dilation window in pixels of a 256-pixel image (SPEC 1). Classes without an entry use 3.
 _WINDOW_AT_256 = {'brows': 4, 'brow': 4, 'ears': 5, 'ear': 5}
 _SMALLEST_WINDOW = 3  # one pixel to every side: less would dilate nothing
@@ -53,6 +55,21 @@ def dilate_thin_classes(
     channels = [channel for channel in windows if windows[channel] == window]
     dilated[..., channels] = _max_filter(semantic_mask[..., channels], window)
   return dilated
+
+
+def make_exclusive(
+    semantic_mask: Float[np.ndarray, '*batch height width classes'], class_set: semantics.ClassSet,
+) -> Float[np.ndarray, '*batch height width classes']:
+  """Masks that sum to one again after dilation: thin classes keep what they took, the classes beneath give way.
+
+  Generators whose masks are a softmax can't draw overlaps, and their discriminators would know them by the sum alone.
+  """
+  is_thin = np.isin(np.array(class_set.classes), class_set.thin_classes)
+  thin, beneath = semantic_mask * is_thin, semantic_mask * ~is_thin
+  taken = thin.sum(-1, keepdims=True)
+  thin = thin / np.maximum(taken, 1)
+  left = beneath.sum(-1, keepdims=True)
+  return thin + beneath * (np.maximum(1 - taken, 0) / np.maximum(left, 1e-6))
 
 
 def dilation_window(name: str, image_size: int) -> int:

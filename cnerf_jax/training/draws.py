@@ -36,10 +36,12 @@ class FakeDraw:
   eikonal_indices: Int[Array, 'batch points']
 
 
-def draw_fakes(key: Array, batch: int, config: ml_collections.ConfigDict, *, num_classes: int) -> FakeDraw:
+def draw_fakes(
+    key: Array, batch: int, config: ml_collections.ConfigDict, *, num_classes: int, render_size: int
+) -> FakeDraw:
   """Fresh latents, cameras and jitter."""
   latent_key, view_key, jitter_key, eikonal_key = jax.random.split(key, 4)
-  num_rays = config.image_size**2
+  num_rays = render_size**2
   num_points = num_rays * config.num_samples
   held = 0 if config.eikonal_share >= 1 else max(1, round(config.eikonal_share * num_points))
   return FakeDraw(

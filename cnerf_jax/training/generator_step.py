@@ -24,6 +24,7 @@ from cnerf_jax.losses import viewpoint as viewpoint_lib
 from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import draws
+from cnerf_jax.training import progressive
 from cnerf_jax.training import train_state
 
 
@@ -45,21 +46,22 @@ class Fakes:
 
 
 def render_fakes(
-    players: train_state.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict
+    players: train_state.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict, *, render_size: int
 ) -> Fakes:
-  """Fakes from latents and cameras; differentiable by params."""
+  """Fakes from latents and cameras, rendered at render_size and brought to image_size; differentiable by params."""
   generator = players.generator
   batch, num_rays = draw.jitter.shape
   w = generator.apply(params, draw.latents.z, method='map_latents')
   portrait = sampler.portrait(generator, params, latents_lib.mix_styles(w, draw.latents.choice))
-  camera = camera_lib.orbit(draw.viewpoint[:, 0], draw.viewpoint[:, 1], image_size=config.image_size)
-  rays = rays_lib.cast_rays(camera, image_size=config.image_size)
+  camera = camera_lib.orbit(draw.viewpoint[:, 0], draw.viewpoint[:, 1], image_size=render_size)
+  rays = rays_lib.cast_rays(camera, image_size=render_size)
   distances = rays_lib.offset_distances(camera.near, camera.far, draw.jitter, num_samples=config.num_samples)
   num_chunks = config.num_chunks or sampler.choose_num_chunks(
       num_rays, batch * config.num_samples * generator.num_classes * generator.width)
   rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
   points = volume_rendering.sample_points(rays, distances)
-  to_image = lambda x: x.reshape(batch, config.image_size, config.image_size, x.shape[-1])
+  to_image = lambda x: progressive.enlarge(
+      x.reshape(batch, render_size, render_size, x.shape[-1]), config.image_size)
   return Fakes(
       image=to_image(rendering.rgb),
       semantic_mask=to_image(rendering.semantic_mask),

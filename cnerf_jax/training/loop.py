@@ -19,9 +19,11 @@ from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import health
+from cnerf_jax.training import mean_portrait_init
 from cnerf_jax.training import metrics as metrics_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import pictures as pictures_lib
+from cnerf_jax.training import progressive
 from cnerf_jax.training import sharding
 from cnerf_jax.training import sphere_init
 from cnerf_jax.training import train_state
@@ -56,24 +58,35 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
     if value not in known:
       raise ValueError(f'{name} {value!r} is not known; use one of {", ".join(known)}')
   for name in ('num_steps', 'batch_size', 'image_size', 'num_samples', 'report_every', 'sheet_every', 'evaluate_every',
-               'checkpoint_every', 'r1_interval', 'keep_checkpoints'):
+               'checkpoint_every', 'keep_checkpoints'):
     if config[name] < 1:
       raise ValueError(f'{name} {config[name]} must be at least 1')
-  if not 0 < config.eikonal_share <= 1:
-    raise ValueError(f'eikonal_share {config.eikonal_share} must be in (0, 1]; 1 holds every sample')
+  if config.mean_portrait.num_steps and config.generator.mask_fusion != 'softmax':
+    raise ValueError(f'mean_portrait.num_steps {config.mean_portrait.num_steps} needs masks that sum to one; use '
+                     'generator.mask_fusion softmax, or 0 steps')
+  if config.coarse_size < 1 or config.image_size % config.coarse_size:
+    raise ValueError(f'coarse_size {config.coarse_size} must divide image_size {config.image_size}')
+  for name in ('eikonal_share', 'r1_share'):
+    if not 0 < config[name] <= 1:
+      raise ValueError(f'{name} {config[name]} must be in (0, 1]; 1 holds every sample')
 
 
-def _initial_state(config, players, optimizers, mesh, progress_note):
-  """A fresh state on the mesh, its base network fitted to the sphere if the config asks for it."""
-  key, sphere_key = jax.random.split(jax.random.key(config.seed))
+def _initial_state(config, players, optimizers, iterator, mesh):
+  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, mean portrait."""
+  key, sphere_key, mean_key = jax.random.split(jax.random.key(config.seed), 3)
   state = train_state.create(key, players, optimizers, image_size=config.image_size)
+  params = state.generator_params
   if config.generator.base == 'network' and config.sphere.num_steps:
-    progress_note(f'sphere initialisation: {config.sphere.num_steps} steps')
     with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
       params = sphere_init.initialise(
-          sphere_key, players.generator, state.generator_params, config,
-          on_step=lambda step, loss: progress.update(step, {'l1': loss}))
-    state = state.replace(generator_params=params, ema_params=jax.tree.map(np.array, params))
+          sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
+  if config.mean_portrait.num_steps:
+    with metrics_lib.Progress(config.mean_portrait.num_steps, description='mean portrait') as progress:
+      params = mean_portrait_init.initialise(
+          mean_key, players, params, config, iterator, mesh,
+          on_step=lambda step, loss: progress.update(step, {'loss': loss}))
+  params = jax.device_get(params)
+  state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
   return jax.device_put(state, sharding.replicated(mesh))
 
 
@@ -85,14 +98,16 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
   """
   players = train_state.make_players(config)
   optimizers = optimizers_lib.make_optimizers(config)
-  step_fn = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
+  step_fns = {
+      size: sharding.jit_step(train_step.make_train_step(config, players, optimizers, render_size=size), mesh)
+      for size in {config.coarse_size, config.image_size}}
   norms_fn = jax.jit(train_step.make_term_gradient_norms(config, players))
   class_names = semantics.class_set(config.data.class_set).classes
   is_primary = jax.process_index() == 0
 
   checkpoints = checkpoints_lib.Checkpoints(
       workdir, max_to_keep=config.keep_checkpoints, shard_count=jax.process_count())
-  key = jax.random.split(jax.random.key(config.seed))[0]
+  key = jax.random.split(jax.random.key(config.seed), 3)[0]
   untrained_params = jax.jit(
       lambda: train_state.create(key, players, optimizers, image_size=config.image_size).generator_params)()
   if checkpoints.list_steps():
@@ -104,7 +119,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
     logging.info('Resumed from step %d.', meta['step'])
     health_state = health.HealthState(since=meta['health']['since'], warned=tuple(meta['health']['warned']))
   else:
-    state = _initial_state(config, players, optimizers, mesh, logging.info)
+    state = _initial_state(config, players, optimizers, data.iterator, mesh)
     health_state = health.HealthState()
     checkpoints.save(0, state, data.iterator, {'health': dataclasses.asdict(health_state)})
 
@@ -119,10 +134,12 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
     while (step := int(state.step)) < config.num_steps:
       batch = sharding.put_batch(next(data.iterator), mesh)
       measured = dict(norms_fn(state, batch)) if due(step + 1, config.sheet_every) else {}
-      state, metrics = step_fn(state, batch)
+      render_size = progressive.render_size_at(
+          step, image_size=config.image_size, coarse_size=config.coarse_size, coarse_steps=config.coarse_steps)
+      state, metrics = step_fns[render_size](state, batch)
       step += 1
       score = None
-      if due(step, config.report_every) or measured:
+      if due(step, config.report_every) or due(step, config.checkpoint_every) or measured:
         report = metrics_lib.scalars(jax.device_get(metrics | measured), class_names)
         health_state, warnings = health.examine(report, health_state, step=step)
         for warning in warnings:

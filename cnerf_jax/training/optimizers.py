@@ -46,13 +46,15 @@ def _scale_groups(multipliers: dict[str, float]) -> optax.GradientTransformation
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def generator_optimizer(config: ml_collections.ConfigDict, learning_rate) -> optax.GradientTransformation:
+  """Adam at a learning rate (or schedule) with the multipliers of the generator's groups; the base never moves."""
+  multipliers = dict(config.optimizer.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
+  return optax.chain(_adam(config, learning_rate), _scale_groups(multipliers))
+
+
 def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
   """The optimisers of `config.optimizer`; learning rates are per step, constant unless `decay_from` is below 1."""
   settings = config.optimizer
-
-  def adam(learning_rate):
-    return optax.chain(
-        optax.scale_by_adam(b1=settings.b1, b2=settings.b2), optax.scale_by_learning_rate(learning_rate))
 
   def schedule(peak):
     if settings.decay_from >= 1:
@@ -62,8 +64,12 @@ def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
         [optax.constant_schedule(peak), optax.cosine_decay_schedule(peak, max(config.num_steps - flat, 1), alpha=0.1)],
         [flat])
 
-  multipliers = dict(settings.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
   return Optimizers(
-      generator=optax.chain(adam(schedule(settings.generator)), _scale_groups(multipliers)),
-      global_discriminator=adam(schedule(settings.global_discriminator)),
-      semantic_discriminator=adam(schedule(settings.semantic_discriminator)))
+      generator=generator_optimizer(config, schedule(settings.generator)),
+      global_discriminator=_adam(config, schedule(settings.global_discriminator)),
+      semantic_discriminator=_adam(config, schedule(settings.semantic_discriminator)))
+
+
+def _adam(config, learning_rate) -> optax.GradientTransformation:
+  return optax.chain(
+      optax.scale_by_adam(b1=config.optimizer.b1, b2=config.optimizer.b2), optax.scale_by_learning_rate(learning_rate))

@@ -18,6 +18,7 @@ from cnerf_jax.training import draws
 from cnerf_jax.training import ema
 from cnerf_jax.training import generator_step
 from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import progressive
 from cnerf_jax.training import train_state
 
 GanState = train_state.GanState
@@ -28,19 +29,31 @@ Metrics = dict[str, jax.Array]
 
 
 def make_train_step(
-    config: ml_collections.ConfigDict, players: train_state.Players, optimizers: optimizers_lib.Optimizers
+    config: ml_collections.ConfigDict, players: train_state.Players, optimizers: optimizers_lib.Optimizers, *,
+    render_size: int | None = None,
 ) -> Callable[[GanState, dict], tuple[GanState, Metrics]]:
-  """The step of a config: (state, batch of reals) → (state, metrics), every metric a scalar or [classes]."""
+  """The step of a config: (state, batch of reals) → (state, metrics), every metric a scalar or [classes].
+
+  Args:
+    config: of the run.
+    players: its modules.
+    optimizers: their optimisers.
+    render_size: fakes are rendered at this size, the config's image_size by default (see `progressive`).
+  """
+  render_size = render_size or config.image_size
   num_classes = players.generator.num_classes
   ema_decay = ema.decay_from_half_life(config.batch_size, config.ema_half_life_images)
   num_micro = config.num_micro_batches
-  render = lambda params, draw: generator_step.render_fakes(players, params, draw, config)
+  render = lambda params, draw: generator_step.render_fakes(players, params, draw, config, render_size=render_size)
 
-  def update_discriminator(terms_of, params, optimizer, optimizer_state, inputs, weights, due):
+  draw_fakes = lambda key: draws.draw_fakes(
+      key, config.batch_size, config, num_classes=num_classes, render_size=render_size)
+
+  def update_discriminator(terms_of, params, optimizer, optimizer_state, inputs, weights):
     def gradients(micro_batch):
       def loss(p):
-        terms, figures = terms_of(players, p, *micro_batch, due)
-        return discriminator_step.weighted(terms, weights, config.r1_interval), terms | figures
+        terms, figures = terms_of(players, p, *micro_batch, config.r1_share)
+        return discriminator_step.weighted(terms, weights), terms | figures
       return jax.grad(loss, has_aux=True)(params)
 
     grads, terms = accumulation.mean_over_micro_batches(gradients, inputs, num_micro)
@@ -49,10 +62,10 @@ def make_train_step(
 
   def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
     fake_key, class_key, own_key, own_class_key = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
-    real = {name: batch[name] for name in ('image', 'semantic_mask', 'viewpoint')}
-    draw = draws.draw_fakes(fake_key, config.batch_size, config, num_classes=num_classes)
+    real = {name: progressive.soften(batch[name], render_size) for name in ('image', 'semantic_mask')}
+    real['viewpoint'] = batch['viewpoint']
+    draw = draw_fakes(fake_key)
     semantic_class = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
-    due = True if config.r1_interval == 1 else state.step % config.r1_interval == 0
 
     # Fakes for the discriminators. Shared and whole, one rendering serves all three players.
     shared_whole = config.share_fakes and num_micro == 1
@@ -66,11 +79,11 @@ def make_train_step(
     global_params, global_optimizer, global_terms = update_discriminator(
         discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
         state.global_discriminator_optimizer, (real, fake_image, fake_mask, draw.viewpoint),
-        config.loss_weights.global_discriminator, due)
+        config.loss_weights.global_discriminator)
     semantic_params, semantic_optimizer, semantic_terms = update_discriminator(
         discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
         state.semantic_discriminator_optimizer, (real, fake_image, fake_mask, semantic_class),
-        config.loss_weights.semantic_discriminator, due)
+        config.loss_weights.semantic_discriminator)
 
     # The generator's turn, against the discriminators as they are now.
     def generator_loss(fakes, viewpoint, semantic_class):
@@ -82,7 +95,7 @@ def make_train_step(
       (grads,) = pull_back(cotangent)
     else:
       if not config.share_fakes:
-        draw = draws.draw_fakes(own_key, config.batch_size, config, num_classes=num_classes)
+        draw = draw_fakes(own_key)
         semantic_class = draws.draw_classes(own_class_key, real['semantic_mask'], config.class_draw)
 
       def gradients(micro_batch):
@@ -127,20 +140,23 @@ def make_term_gradient_norms(
 
   def term_gradient_norms(state: GanState, batch) -> Metrics:
     fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, _MONITORING))
-    draw = draws.draw_fakes(fake_key, config.batch_size, config, num_classes=players.generator.num_classes)
+    draw = draws.draw_fakes(
+        fake_key, config.batch_size, config, num_classes=players.generator.num_classes, render_size=config.image_size)
     semantic_class = draws.draw_classes(class_key, batch['semantic_mask'], config.class_draw)
     fakes, pull_back = jax.vjp(
-        lambda params: generator_step.render_fakes(players, params, draw, config), state.generator_params)
+        lambda params: generator_step.render_fakes(players, params, draw, config, render_size=config.image_size),
+        state.generator_params)
     weights = config.loss_weights.generator
 
-    def norm(name):
-      def term(fakes):
-        return weights[name] * generator_step.loss_terms(
-            players, state.global_discriminator_params, state.semantic_discriminator_params, fakes, draw.viewpoint,
-            semantic_class)[name]
-      (grads,) = pull_back(jax.grad(term)(fakes))
-      return optax.global_norm(grads)
+    def cotangent(name):
+      term = lambda fakes: weights[name] * generator_step.loss_terms(
+          players, state.global_discriminator_params, state.semantic_discriminator_params, fakes, draw.viewpoint,
+          semantic_class)[name]
+      return jax.grad(term)(fakes)
 
-    return {f'generator_gradient_norm/{name}': norm(name) for name in sorted(weights)}
+    names = sorted(weights)
+    cotangents = jax.tree.map(lambda *rows: jnp.stack(rows), *[cotangent(name) for name in names])
+    norms = jax.lax.map(lambda row: optax.global_norm(pull_back(row)), cotangents)  # one at a time, compiled once
+    return {f'generator_gradient_norm/{name}': norms[i] for i, name in enumerate(names)}
 
   return term_gradient_norms

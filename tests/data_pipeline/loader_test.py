@@ -21,7 +21,7 @@ SIZES = dict(record_size=16, num_train=36, num_validation=5, num_test_identities
 
 
 def data_config(directory, **changes):
-  config = dict(name='portraits', dir=str(directory), class_set='ffhq12', dilation=True, **SIZES)
+  config = dict(name='portraits', dir=str(directory), class_set='ffhq12', dilation='overlap', **SIZES)
   return ml_collections.ConfigDict(config | changes)
 
 
@@ -121,7 +121,7 @@ def test_nine_classes_and_dilation(prepared):
   eye, face = semantics.FFHQ9.index('eye'), semantics.FFHQ9.index('face')
   assert dilated[..., eye].mean() > 1.3 * plain[..., eye].mean()
   np.testing.assert_array_equal(dilated[..., face], plain[..., face])
-  off = loader.load_split(data_config(prepared, class_set='ffhq9', dilation=False), 'test', image_size=16)
+  off = loader.load_split(data_config(prepared, class_set='ffhq9', dilation='none'), 'test', image_size=16)
   np.testing.assert_array_equal(off['semantic_mask'], plain)
 
 

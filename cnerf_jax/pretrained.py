@@ -1,0 +1,83 @@
+"""Parameters that are already trained: from a run's folder, or from published PyTorch weights.
+
+  generator, params = pretrained.load('runs/portraits32')
+  generator, params = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+
+import jax
+import jax.numpy as jnp
+
+from cnerf_jax import published
+from cnerf_jax.models import generator as generator_lib
+
+
+def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = True) -> tuple[generator_lib.Generator, dict]:
+  """Generator and parameters of a run, for `cnerf_jax.sampler`.
+
+  Args:
+    workdir: the folder that `main.py --workdir` trained in.
+    step: a saved step; the newest sound one if None.
+    ema: the averaged parameters, which draw better; the raw ones otherwise.
+
+  Raises:
+    FileNotFoundError: if there is no checkpoint; ValueError: if none is sound, or the folder is no run.
+  """
+  # here, so that importing this module for published weights needs neither orbax nor optax
+  from cnerf_jax.training import checkpoints  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.training import workdir as workdir_lib  # pylint: disable=g-import-not-at-top
+
+  config = workdir_lib.load_config(workdir)
+  name = 'ema_params' if ema else 'generator_params'
+  with checkpoints.Checkpoints(workdir) as saved:
+    parts, _ = saved.restore_part((name,), step=step)
+  return train_state.make_players(config).generator, jax.tree.map(jnp.asarray, parts[name])
+
+
+def from_published(weights: Mapping[str, object]) -> tuple[generator_lib.Generator, dict]:
+  """Generator and parameters from a published generator's state_dict (or the `g_ema` of a whole checkpoint).
+
+  Args:
+    weights: state_dict names to arrays, NumPy or torch; or a whole checkpoint with keys g, g_ema, gd, sd.
+
+  Returns:
+    The generator, with classes, width and style size read off the shapes, and its parameters.
+
+  Raises:
+    ValueError: if a tensor is missing or does not fit.
+  """
+  if 'g_ema' in weights:
+    weights = weights['g_ema']
+  return published.generator_from(weights)
+
+
+def players_from_published(checkpoint: str | os.PathLike | Mapping[str, Mapping[str, object]]):
+  """All players of a published checkpoint, to sample from it and go on training from it.
+
+  Args:
+    checkpoint: a `.pt` file (read by torch, which must be installed, with weights_only=True) or what it holds: a mapping with
+      keys g, g_ema, gd and sd.
+
+  Returns:
+    (players, params): the modules, and a dict with generator_params, ema_params, global_discriminator_params and
+    semantic_discriminator_params, as `training.train_state.GanState` names them.
+
+  Raises:
+    ValueError: if a player is missing or does not fit.
+  """
+  if isinstance(checkpoint, (str, os.PathLike)):
+    checkpoint = _read_torch(checkpoint)
+  return published.players_from(checkpoint)
+
+
+def _read_torch(path):
+  try:
+    import torch  # pylint: disable=g-import-not-at-top
+  except ImportError as error:
+    raise ValueError(f'reading {path} needs torch; pip install torch, or pass its contents as a mapping of arrays') from error
+  return torch.load(path, map_location='cpu', weights_only=True)

@@ -1,0 +1,186 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tiny
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import latents
+from cnerf_jax import sampler
+
+SIZE = dict(image_size=4, num_samples=4)
+GENERATOR = tiny.make_generator()
+K = tiny.NUM_CLASSES
+
+
+@pytest.fixture(scope='module')
+def params():
+  return tiny.make_params(GENERATOR)
+
+
+@pytest.fixture(scope='module')
+def styles(params):
+  """Styles of two portraits, another z in every class."""
+  return GENERATOR.apply(params, jax.random.normal(jax.random.key(1), (2, K, 2, GENERATOR.style_dim)), method='map_latents')
+
+
+def views(*angles):
+  return camera_lib.orbit(*jnp.array(angles).T, image_size=SIZE['image_size'])
+
+
+VIEWS = ((0.3, 0.1), (-0.2, 0.0))
+_jitted = jax.jit(lambda params, styles, camera: sampler.render(GENERATOR, params, styles, camera, **SIZE))
+
+
+@pytest.fixture(scope='module')
+def rendering(params, styles):
+  return _jitted(params, styles, views(*VIEWS))
+
+
+def assert_same_rendering(actual, expected, rtol=2e-5):
+  for name in ('rgb', 'semantic_mask', 'depth', 'surface_point', 'sdf', 'last_weight'):
+    tiny.assert_close(getattr(actual, name), getattr(expected, name), rtol=rtol, what=name)
+
+
+def test_rendering_has_the_promised_axes(rendering):
+  """Protects the public shapes: [batch, height, width, ...]."""
+  shapes = dict(rgb=(3,), semantic_mask=(K,), depth=(), surface_point=(3,), sdf=(4,), last_weight=())
+  for name, shape in shapes.items():
+    assert getattr(rendering, name).shape == (2, 4, 4) + shape
+  assert np.abs(np.asarray(rendering.rgb)).max() <= 1
+  assert ((np.asarray(rendering.depth) >= 0.88) & (np.asarray(rendering.depth) <= 1.12)).all()
+
+
+def test_plain_call_equals_jit(params, styles, rendering):
+  """Protects interactive use."""
+  assert_same_rendering(sampler.render(GENERATOR, params, styles, views(*VIEWS), **SIZE), rendering)
+
+
+def test_vmap_equals_the_batch(params, styles, rendering):
+  """Protects composition with vmap, over portraits and cameras together."""
+  one = lambda styles, camera: sampler.render(GENERATOR, params, styles, camera, **SIZE)
+  assert_same_rendering(jax.jit(jax.vmap(one))(styles, views(*VIEWS)), rendering)
+
+
+def test_one_portrait_needs_no_batch_axis(params, styles, rendering):
+  """Protects the five-line example: no leading axis in, none out."""
+  alone = sampler.render(GENERATOR, params, styles[0], camera_lib.orbit(*VIEWS[0], image_size=4), **SIZE)
+  assert alone.rgb.shape == (4, 4, 3)
+  assert_same_rendering(alone, jax.tree.map(lambda x: x[0], rendering))
+
+
+def test_leading_axes_broadcast(params, styles, rendering):
+  """Protects sheets: portraits [2, 1] by cameras [2] is every portrait in every view."""
+  sheet = _jitted(params, styles[:, None], views(*VIEWS))
+  assert sheet.rgb.shape == (2, 2, 4, 4, 3)
+  diagonal = jax.tree.map(lambda x: jnp.stack([x[0, 0], x[1, 1]]), sheet)
+  assert_same_rendering(diagonal, rendering)
+
+
+def test_gradients_are_those_of_finite_differences(params, styles):
+  """Protects editing and inversion: gradients by styles, camera and parameters are true, finite and not zero."""
+  weight = jax.random.normal(jax.random.key(3), (1, 4, 4, 3))
+
+  @jax.jit
+  def loss(params, styles, angles):
+    camera = camera_lib.orbit(angles[:, 0], angles[:, 1], image_size=4)
+    rendering = sampler.render(GENERATOR, params, styles, camera, **SIZE)
+    return jnp.sum(rendering.rgb * weight) + jnp.sum(rendering.depth)
+
+  arguments = (params, styles[:1], jnp.array([VIEWS[0]]))
+  gradients = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(*arguments)
+  # the base network is frozen: finite differences would see it move
+  direction = jax.tree_util.tree_map_with_path(
+      lambda path, g: jnp.zeros_like(g) if "'base'" in jax.tree_util.keystr(path) else jnp.sign(g), gradients)
+  for i, (name, step) in enumerate((('params', 2e-5), ('styles', 2e-4), ('camera', 2e-4))):
+    if name == 'styles':
+      continue  # styles also drive the frozen base: see the sphere below
+    moved = [jax.tree.map(lambda x, d, s=s: x + s * step * d, arguments[i], direction[i]) for s in (1, -1)]
+    replaced = [arguments[:i] + (m,) + arguments[i + 1:] for m in moved]
+    expected = (loss(*replaced[0]) - loss(*replaced[1])) / (2 * step)
+    actual = sum(jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradients[i]), jax.tree.leaves(direction[i])))
+    assert actual > 0
+    np.testing.assert_allclose(actual, expected, rtol=0.05, err_msg=name)
+  for path, gradient in jax.tree_util.tree_flatten_with_path(gradients)[0]:
+    assert np.isfinite(np.asarray(gradient)).all(), jax.tree_util.keystr(path)
+  assert (np.abs(np.asarray(gradients[1])).sum(axis=-1) > 0).all(), 'every class, shape and texture style should matter'
+
+
+def test_jitter_comes_from_the_key_alone(params, styles, rendering):
+  """Protects reproducible pictures: the same key, the same picture; another key or none, another."""
+  draw = lambda key: np.asarray(
+      sampler.render(GENERATOR, params, styles, views(*VIEWS), key=key, **SIZE).rgb)
+  np.testing.assert_array_equal(draw(jax.random.key(0)), draw(jax.random.key(0)))
+  assert np.abs(draw(jax.random.key(0)) - draw(jax.random.key(1))).max() > 1e-4
+  assert np.abs(draw(jax.random.key(0)) - rendering.rgb).max() > 1e-4
+
+
+def test_drawing_all_classes_is_drawing(params, styles, rendering):
+  """Protects part rendering: all classes give the whole picture, class_weights of ones too."""
+  assert_same_rendering(sampler.render(GENERATOR, params, styles, views(*VIEWS), classes=range(K), **SIZE), rendering)
+  ones = sampler.render(GENERATOR, params, styles, views(*VIEWS), class_weights=jnp.ones(K), **SIZE)
+  assert_same_rendering(ones, rendering)
+
+
+def test_drawing_one_class_keeps_the_whole_geometry(params, styles, rendering):
+  """Protects part rendering: that class's mask, no other's; depth and sdf of the whole; class_weights says the same."""
+  part = sampler.render(GENERATOR, params, styles, views(*VIEWS), classes=[1], **SIZE)
+  for name in ('depth', 'surface_point', 'sdf', 'last_weight'):
+    tiny.assert_close(getattr(part, name), getattr(rendering, name), rtol=2e-5, what=name)
+  tiny.assert_close(part.semantic_mask[..., 1], rendering.semantic_mask[..., 1], rtol=2e-5)
+  assert (np.asarray(part.semantic_mask)[..., [0, 2]] == 0).all()
+  assert np.abs(np.asarray(part.rgb - rendering.rgb)).max() > 1e-3
+  weighted = sampler.render(GENERATOR, params, styles, views(*VIEWS), class_weights=jnp.eye(K)[1], **SIZE)
+  assert_same_rendering(weighted, part)
+
+
+def test_no_class_is_grey(params, styles):
+  """Protects the meaning of an empty selection: colour logit 0, so grey everywhere the weights reach."""
+  empty = sampler.render(GENERATOR, params, styles, views(*VIEWS), classes=[], **SIZE)
+  np.testing.assert_allclose(empty.rgb, 0, atol=1e-5)
+  assert (np.asarray(empty.semantic_mask) == 0).all()
+
+
+@pytest.mark.parametrize('classes', [[3], [-1], [0, 99]])
+def test_unknown_class_is_refused(params, styles, classes):
+  """Protects against silent wrapping of indices."""
+  with pytest.raises(ValueError, match=r'are not in 0\.\.2') as error:
+    sampler.render(GENERATOR, params, styles, views(*VIEWS), classes=classes, **SIZE)
+  assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('shape', [(2, 4, 2, 8), (2, 3, 1, 8), (2, 3, 2, 7), (3, 2, 7)])
+def test_wrong_styles_are_refused(params, shape):
+  """Protects against a matmul error deep inside: both shapes and the remedy in one line."""
+  with pytest.raises(ValueError, match=r'styles end in shape .* needs \(3, 2, 8\); see map_latents') as error:
+    sampler.render(GENERATOR, params, jnp.zeros(shape), views(*VIEWS), **SIZE)
+  assert '\n' not in str(error.value)
+
+
+def test_map_latents_gives_each_class_the_same_style(params):
+  """Protects plain sampling, and mean_style as the mean of what is drawn."""
+  z = jax.random.normal(jax.random.key(5), (2, 3, GENERATOR.style_dim))
+  styles = sampler.map_latents(GENERATOR, params, z)
+  w = GENERATOR.apply(params, z, method='map_latents')
+  np.testing.assert_allclose(styles, latents.broadcast_style(w, num_classes=K), rtol=1e-6)
+  mean = sampler.mean_style(GENERATOR, params, jax.random.key(0), num_latents=64)
+  w = GENERATOR.apply(params, jax.random.normal(jax.random.key(0), (64, GENERATOR.style_dim)), method='map_latents')
+  np.testing.assert_allclose(mean, np.asarray(w).mean(axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_chunks_fit_their_budget():
+  """Protects memory: the smallest divisor of the rays whose chunk fits, one ray at a time if none does."""
+  budget = 2**20  # on CPU
+  assert sampler.choose_num_chunks(64, budget // 64) == 1
+  assert sampler.choose_num_chunks(64, budget // 63) == 2
+  assert sampler.choose_num_chunks(64, budget // 8) == 8
+  assert sampler.choose_num_chunks(9, budget // 4) == 3
+  assert sampler.choose_num_chunks(64, budget * 2) == 64
+
+
+def test_class_indices_reads_names():
+  """Protects drawing by name, and its error that lists the right names."""
+  assert sampler.class_indices('ffhq12', ['hair', 'hat']) == [8, 9]
+  with pytest.raises(ValueError, match='beard.*background, skin'):
+    sampler.class_indices('ffhq12', ['beard'])

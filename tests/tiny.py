@@ -1,0 +1,90 @@
+"""A run made as small as it goes, for tests: three classes, 8x8 pixels, four samples a ray, eight channels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator
+from cnerf_jax.models import semantic_discriminator
+from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import train_state
+from configs import ffhq12
+from configs import ffhq12_published
+
+NUM_CLASSES = 3
+IMAGE_SIZE = 8
+SIZES = {
+    'num_steps': 100, 'batch_size': 4, 'image_size': IMAGE_SIZE, 'coarse_size': 4, 'num_samples': 4, 'num_chunks': 2,
+    'generator.style_dim': 8, 'generator.width': 8, 'generator.gamma_offset': 15.0,
+    'global_discriminator.channels': (8, 8, 8), 'semantic_discriminator.channels': (8, 8),
+    'semantic_discriminator.head_width': 8, 'sphere.num_steps': 40, 'sphere.learning_rate': 3e-4, 'sphere.batch_size': 4,
+}
+
+
+def make_config(base=ffhq12, **changes):
+  """`configs/ffhq12.py` (or another) at tiny sizes; changes are dotted names with __ for the dot."""
+  config = base.get_config().unlock()
+  config.update_from_flattened_dict(SIZES)
+  config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in changes.items()})
+  return config.lock()
+
+
+def make_published_config(**changes):
+  """`configs/ffhq12_published.py` at tiny sizes."""
+  return make_config(ffhq12_published, **changes)
+
+
+def make_generator(**changes):
+  """A generator of the published kind at tiny sizes."""
+  settings = dict(num_classes=NUM_CLASSES, style_dim=8, width=8, mask_sharpness=1.0) | changes
+  return generator_lib.Generator(**settings)
+
+
+def make_params(generator, seed=0):
+  """Random parameters."""
+  return generator.init(jax.random.key(seed), jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
+
+
+def make_players(config):
+  """The modules of a config, with three classes instead of its class set's."""
+  settings = config.semantic_discriminator
+  return train_state.Players(
+      generator=generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator),
+      global_discriminator=global_discriminator.GlobalDiscriminator(channels=tuple(config.global_discriminator.channels)),
+      semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
+          num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width))
+
+
+def make_run(config, seed=0):
+  """Players, optimisers and a fresh state of a config."""
+  players, optimizers = make_players(config), optimizers_lib.make_optimizers(config)
+  create = jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))
+  return players, optimizers, create(jax.random.key(seed))
+
+
+def make_batch(config, seed=0):
+  """Random reals: smooth images, masks that sum to one."""
+  draw = np.random.default_rng(seed)
+  shape = config.batch_size, config.image_size, config.image_size
+  masks = np.exp(2 * draw.standard_normal(shape + (NUM_CLASSES,)))
+  return dict(
+      image=draw.uniform(-1, 1, shape + (3,)).astype(np.float32),
+      semantic_mask=(masks / masks.sum(-1, keepdims=True)).astype(np.float32),
+      viewpoint=(draw.standard_normal((config.batch_size, 2)) * (0.3, 0.15)).astype(np.float32))
+
+
+def flat(tree):
+  """{path: NumPy array} of a tree, path parts joined by /."""
+  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+  plain = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
+  return {jax.tree_util.keystr(path, simple=True, separator='/'): np.asarray(plain(leaf)) for path, leaf in leaves}
+
+
+def assert_close(actual, desired, *, rtol, what=''):
+  """Largest error within rtol of the largest value: for float32 arrays whose small entries are sums of large ones."""
+  actual, desired = np.asarray(actual), np.asarray(desired)
+  assert actual.shape == desired.shape, what
+  assert np.isfinite(actual).all(), what
+  error = np.abs(actual - desired).max(initial=0) / max(np.abs(desired).max(initial=0), 1e-30)
+  assert error <= rtol, f'{what}: relative error {error:.2e} exceeds {rtol}'
