@@ -42,4 +42,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.b2 = 0.99
   config.optimizer.generator_multipliers = dict(heads=8.0, film=3.0, density_beta=0.2)
   config.ema_half_life_images = 1_106.0  # .995 a step at batch 8
+  config.ema_ramp = 0.2
   return config.lock()

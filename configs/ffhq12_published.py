@@ -89,6 +89,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.decay_from = 1.0  # share of the run after which learning rates decay; 1: never
   config.optimizer.generator_multipliers = dict(heads=1.0, film=1.0, density_beta=1.0)
   config.ema_half_life_images = 10_000.0  # 0.5^(batch / half life) a step
+  config.ema_ramp = 0.0  # half life at most this share of the images seen; 0: no ramp
 
   # reporting
   config.report_every = 100  # steps between lines of metrics

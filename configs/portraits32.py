@@ -11,11 +11,11 @@ from configs import ffhq12
 def get_config() -> ml_collections.ConfigDict:
   """ffhq12.py made small."""
   config = ffhq12.get_config().unlock()
-  config.num_steps = 1_400
+  config.num_steps = 1_050
   config.batch_size = 8
   config.image_size = 32
   config.coarse_size = 16
-  config.coarse_steps = 600
+  config.coarse_steps = 500
   config.num_samples = 8
   config.data.name = 'portraits'
   config.data.record_size = 64
@@ -28,12 +28,17 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (16, 32, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.mean_portrait.num_steps = 200
+  config.mean_portrait.num_steps = 120
   config.r1_share = 0.5
   config.eikonal_share = 1 / 16
 
+  config.optimizer.decay_from = 0.7
+
   config.report_every = 20
   config.sheet_every = 100
-  config.evaluate_every = 400
+  config.evaluate_every = 1_050
+  config.evaluation.num_images = 512
+  config.evaluation.num_oracle_images = 4_000
+  config.evaluation.oracle = dict(steps=400)
   config.checkpoint_every = 200
   return config.lock()

@@ -1,6 +1,15 @@
 import pathlib
 import sys
 
-# for `import tiny` and for the packages themselves, whatever pytest's import mode and working directory
-for folder in (pathlib.Path(__file__).parent, pathlib.Path(__file__).parents[1]):
-  sys.path.insert(0, str(folder))
+import jax
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import tiny`, whatever pytest's import mode
+
+
+@pytest.fixture(scope='module')
+def quick_compilation():
+  """For modules whose time is XLA's: compiles without the costly optimisations. Ask for it before anything that compiles."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)

@@ -1,4 +1,4 @@
-"""A run made as small as it goes, for tests: three classes, 8x8 pixels, four samples a ray, eight channels."""
+"""A run made as small as it goes, for tests: three classes, 4x4 pixels, four samples a ray, eight channels, the least layers."""
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,12 @@ from configs import ffhq12
 from configs import ffhq12_published
 
 NUM_CLASSES = 3
-IMAGE_SIZE = 8
+IMAGE_SIZE = 4
 SIZES = {
-    'num_steps': 100, 'batch_size': 4, 'image_size': IMAGE_SIZE, 'coarse_size': 4, 'num_samples': 4, 'num_chunks': 2,
-    'generator.style_dim': 8, 'generator.width': 8, 'generator.gamma_offset': 15.0,
-    'global_discriminator.channels': (8, 8, 8), 'semantic_discriminator.channels': (8, 8),
+    'num_steps': 100, 'batch_size': 4, 'image_size': IMAGE_SIZE, 'coarse_size': 2, 'num_samples': 4, 'num_chunks': 2,
+    'generator.style_dim': 8, 'generator.width': 8, 'generator.num_shape_layers': 2, 'generator.num_texture_layers': 1,
+    'generator.mapping_layers': 2, 'generator.gamma_offset': 15.0,
+    'global_discriminator.channels': (8, 8), 'semantic_discriminator.channels': (8,),
     'semantic_discriminator.head_width': 8, 'sphere.num_steps': 40, 'sphere.learning_rate': 3e-4, 'sphere.batch_size': 4,
 }
 

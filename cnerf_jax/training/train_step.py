@@ -42,7 +42,6 @@ def make_train_step(
   """
   render_size = render_size or config.image_size
   num_classes = players.generator.num_classes
-  ema_decay = ema.decay_from_half_life(config.batch_size, config.ema_half_life_images)
   num_micro = config.num_micro_batches
   render = lambda params, draw: generator_step.render_fakes(players, params, draw, config, render_size=render_size)
 
@@ -119,7 +118,8 @@ def make_train_step(
     return state.replace(
         step=state.step + 1,
         generator_params=generator_params,
-        ema_params=ema.update(state.ema_params, generator_params, ema_decay),
+        ema_params=ema.update(state.ema_params, generator_params, ema.ramped_decay(
+            state.step, config.batch_size, config.ema_half_life_images, config.ema_ramp)),
         global_discriminator_params=global_params,
         semantic_discriminator_params=semantic_params,
         generator_optimizer=generator_optimizer,

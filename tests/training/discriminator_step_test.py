@@ -1,0 +1,93 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tiny
+
+from cnerf_jax.losses import r1
+from cnerf_jax.models import semantic_discriminator
+from cnerf_jax.training import discriminator_step
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(scope='module')
+def game():
+  config = tiny.make_config(batch_size=8)
+  players, _, state = tiny.make_run(config)
+  real, fake = tiny.make_batch(config, 0), tiny.make_batch(config, 1)
+  return players, state, real, fake
+
+
+@pytest.fixture(scope='module')
+def global_gradients(game):
+  """Gradients of each of the global discriminator's terms by its parameters and by the fakes."""
+  players, state, real, fake = game
+
+  def terms(params, image, mask):
+    return discriminator_step.global_terms(players, params, real, image, mask, fake['viewpoint'])[0]
+
+  jacobian = jax.jit(jax.jacrev(terms, argnums=(0, 1, 2)))
+  return jacobian(state.global_discriminator_params, fake['image'], fake['semantic_mask'])
+
+
+REACH = {
+    'adversarial': ('image', 'mask', 'head'), 'viewpoint': ('image', 'mask', 'head'),
+    'viewpoint_real': ('image', 'mask', 'head'), 'r1_image': ('image', 'head'), 'r1_mask': ('mask', 'head')}
+
+
+@pytest.mark.parametrize('term', REACH)
+def test_each_term_teaches_the_discriminator(global_gradients, term):
+  """Protects every loss of the global discriminator, R1's second derivative included: gradients are finite and arrive."""
+  by_params = tiny.flat(global_gradients[term][0])
+  for branch in REACH[term]:
+    norms = [np.abs(g).max() for path, g in by_params.items() if f'/{branch}/' in path]
+    assert norms and np.isfinite(norms).all() and max(norms) > 0
+
+
+def test_only_fakes_terms_see_fakes(global_gradients):
+  """Protects real-image terms from fakes: R1 and the real viewpoint do not depend on what the generator drew."""
+  for term in REACH:
+    by_fake = np.abs(np.asarray(global_gradients[term][1])).max()
+    assert (by_fake > 0) == (term in ('adversarial', 'viewpoint')), term
+
+
+def test_semantic_terms_are_finite_and_judge_regions(game):
+  """Protects the semantic discriminator's turn: R1 is of the cut-out region, the class loss of reals and fakes."""
+  players, state, real, fake = game
+  semantic_class = jnp.arange(8) % tiny.NUM_CLASSES
+  params = state.semantic_discriminator_params
+  terms, figures = jax.jit(lambda p: discriminator_step.semantic_terms(
+      players, p, real, fake['image'], fake['semantic_mask'], semantic_class))(params)
+  region, mask = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], semantic_class)
+  judge = lambda *x: players.semantic_discriminator.apply(params, *x)
+  by_region, by_mask = jax.jit(lambda *x: r1.r1_penalties(lambda *y: judge(*y).realness, *x))(region, mask)
+  np.testing.assert_allclose(terms['r1_image'], by_region, rtol=1e-4)
+  np.testing.assert_allclose(terms['r1_mask'], by_mask, rtol=1e-4)
+  logits = np.concatenate([
+      judge(region, mask).class_logits,
+      judge(*semantic_discriminator.cut_out(fake['image'], fake['semantic_mask'], semantic_class)).class_logits]).astype(np.float64)
+  likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  expected = -2 * likelihood[np.arange(16), np.tile(semantic_class, 2)].mean()
+  np.testing.assert_allclose(terms['semantic_class'], expected, rtol=1e-4)
+  assert all(0 <= figures[name] <= 1 for name in ('accuracy', 'class_accuracy'))
+
+
+def test_share_of_r1_is_of_a_strided_half(game):
+  """Protects cheap R1: a share of a half is the penalty of every second real, at the same weight."""
+  players, state, real, fake = game
+  params = state.global_discriminator_params
+  terms = lambda share, real: discriminator_step.global_terms(
+      players, params, real, fake['image'][:4], fake['semantic_mask'][:4], fake['viewpoint'][:4], share)[0]
+  half = jax.jit(lambda: terms(0.5, real | {'viewpoint': real['viewpoint']}))
+  real_half = {name: value[::2] for name, value in real.items()}
+  cut, whole = half(), jax.jit(lambda: terms(1.0, real_half))()
+  for name in ('r1_image', 'r1_mask'):
+    np.testing.assert_allclose(cut[name], whole[name], rtol=1e-4)
+
+
+def test_weights_multiply_terms():
+  """Protects the config's loss weights."""
+  terms = {'adversarial': jnp.float32(2.0), 'r1_mask': jnp.float32(0.5)}
+  assert discriminator_step.weighted(terms, {'adversarial': 1.0, 'r1_mask': 4.0}) == pytest.approx(4.0)

@@ -1,0 +1,103 @@
+"""Gradient flow: each loss term reaches exactly the parameters that it should, through both discriminators."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tiny
+
+from cnerf_jax.training import draws
+from cnerf_jax.training import generator_step
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+LAYERS = ('mapping', 'shape', 'texture')
+ADVERSARIAL = LAYERS + ('mask', 'feature', 'color', 'sdf_kernel', 'sdf_bias', 'density_beta')
+REACH = {
+    'adversarial_global': ADVERSARIAL,
+    'adversarial_semantic': ADVERSARIAL,
+    'viewpoint': ADVERSARIAL,
+    'semantic_class': ADVERSARIAL,
+    'eikonal': LAYERS + ('sdf_kernel',),  # a constant has no slope
+    'minimal_surface': LAYERS + ('sdf_kernel', 'sdf_bias'),
+}
+
+
+def group(path: str) -> str:
+  """Group of a generator parameter in REACH, from its path."""
+  parts = path.split('/')
+  if 'base' in parts:
+    return 'base'
+  name = next(part for part in parts if part in ('mapping', 'density_beta') or part.startswith(
+      ('shape_', 'texture_', 'mask_', 'feature_', 'color_', 'sdf_')))
+  return name if name.startswith('sdf_') else name.split('_')[0] if name != 'density_beta' else name
+
+
+def assert_reaches(gradients, name):
+  """Every parameter (of every class) that the term should reach has a gradient; all others have exactly none."""
+  seen = set()
+  for path, gradient in gradients.items():
+    assert np.isfinite(gradient).all(), f'{name} at {path}'
+    seen.add(group(path))
+    if group(path) not in REACH[name]:
+      assert (gradient == 0).all(), f'{name} must not reach {path}'
+      continue
+    rows = gradient.reshape(tiny.NUM_CLASSES, -1) if '/bank/' in path else gradient.reshape(1, -1)
+    assert (np.abs(rows).max(axis=1) > 0).all(), f'{name} must reach every class of {path}'
+  assert seen >= set(ADVERSARIAL)
+
+
+CASES = {
+    'published': dict(generator__base='network', generator__mask_fusion='raw', eikonal_of='residual', eikonal_share=1.0),
+    'network, softmax': dict(generator__base='network', generator__mask_fusion='softmax', eikonal_of='whole'),
+    'sphere, raw': dict(generator__base='sphere', generator__mask_fusion='raw', eikonal_of='whole'),
+    'sphere, softmax': dict(generator__base='sphere', generator__mask_fusion='softmax', eikonal_of='residual'),
+}
+
+
+def make_inputs(config, seed=0):
+  players, _, state = tiny.make_run(config, seed)
+  draw = draws.draw_fakes(
+      jax.random.key(1), config.batch_size, config, num_classes=tiny.NUM_CLASSES, render_size=config.image_size)
+  return players, state, draw, jnp.arange(config.batch_size) % tiny.NUM_CLASSES
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_each_term_reaches_its_parameters(case):
+  """Protects learning (trap: discriminators without gradient in the generator's turn): who learns from which term."""
+  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=1.0, **CASES[case])
+  players, state, draw, semantic_class = make_inputs(config)
+
+  @jax.jit
+  def gradients(params, global_params, semantic_params):
+    def terms(params):
+      fakes = generator_step.render_fakes(players, params, draw, config, render_size=config.image_size)
+      return generator_step.loss_terms(
+          players, global_params, semantic_params, fakes, draw.viewpoint, semantic_class)
+    values, pull_back = jax.vjp(terms, params)
+    names = sorted(values)
+    one_hot = lambda row: pull_back(dict(zip(names, row)))[0]
+    return jax.lax.map(one_hot, jnp.eye(len(names)))
+
+  rows = gradients(state.generator_params, state.global_discriminator_params, state.semantic_discriminator_params)
+  for i, name in enumerate(sorted(REACH)):
+    assert_reaches(tiny.flat(jax.tree.map(lambda x, i=i: x[i], rows)), name)
+
+
+@pytest.mark.parametrize('eikonal_share', [1.0, 0.25])
+@pytest.mark.parametrize('eikonal_of, expected', [('whole', 0.0), ('residual', 1.0)])
+def test_eikonal_loss_is_of_what_the_config_says(eikonal_of, expected, eikonal_share):
+  """Protects the eikonal term (trap: the base treated as a constant): on an exact sphere the whole costs nothing, no residual costs 1."""
+  config = tiny.make_config(eikonal_of=eikonal_of, eikonal_share=eikonal_share, batch_size=2)
+  players, state, draw, _ = make_inputs(config)
+  assert draw.eikonal_indices.shape == (2, 0 if eikonal_share == 1 else 64)
+  fakes = jax.jit(lambda params: generator_step.render_fakes(
+      players, params, draw, config, render_size=config.image_size))(state.generator_params)
+  np.testing.assert_allclose(fakes.eikonal_loss, expected, atol=1e-4)
+
+
+def test_weights_multiply_terms():
+  """Protects the config's loss weights: the loss is the sum of weight times term."""
+  terms = {'eikonal': jnp.float32(3.0), 'viewpoint': jnp.float32(0.5)}
+  assert generator_step.weighted(terms, {'eikonal': 0.1, 'viewpoint': 15.0, 'other': 7.0}) == pytest.approx(7.8)

@@ -1,0 +1,175 @@
+"""The whole step: who moves when, in equal parts however the batch is cut, and what it reports."""
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+
+import tiny
+
+from cnerf_jax.training import ema
+from cnerf_jax.training import train_step
+from configs import ffhq12
+from configs import ffhq12_published
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+PLAYERS = ('generator', 'global_discriminator', 'semantic_discriminator')
+RECIPE = dict(
+    generator__base='network', generator__residual_from_zero=False, generator__residual_scale=1.0,
+    generator__mask_sharpness=1.0, eikonal_share=0.1)
+
+
+class Weighted:
+  """A config whose loss weights are arguments of a compiled step."""
+
+  def __init__(self, config, loss_weights):
+    self._config, self.loss_weights = config, ml_collections.ConfigDict(loss_weights)
+
+  def __getattr__(self, name):
+    return getattr(self._config, name)
+
+
+class Step:
+  """A compiled step of a recipe, from one fixed state and batch, by loss weights."""
+
+  def __init__(self, base=ffhq12, **changes):
+    self.config = tiny.make_config(base, batch_size=16, **changes)
+    self.players, self.optimizers, self.state = tiny.make_run(self.config)
+    self.batch = tiny.make_batch(self.config)
+    self.weights = self.config.loss_weights.to_dict()
+    self._step = jax.jit(lambda weights, state, batch: train_step.make_train_step(
+        Weighted(self.config, weights), self.players, self.optimizers)(state, batch))
+
+  def __call__(self, weights=None, state=None):
+    return self._step(weights or self.weights, self.state if state is None else state, self.batch)
+
+  def only(self, *kept):
+    """Loss weights with all but the kept players', or `player.term`s', at zero."""
+    return {player: {term: value if player in kept or f'{player}.{term}' in kept else 0.0 for term, value in terms.items()}
+            for player, terms in self.weights.items()}
+
+
+@pytest.fixture(scope='module')
+def step(quick_compilation):
+  """The reference: one rendering for all players, the whole batch at once."""
+  return Step(**RECIPE)
+
+
+def generator_gradients(state):
+  """Adam's first moment at b1 = 0 is the gradient itself."""
+  return tiny.flat(state.generator_optimizer[0][0].mu)
+
+
+def same(left, right):
+  left, right = tiny.flat(left), tiny.flat(right)
+  return all((left[name] == right[name]).all() for name in left)
+
+
+@pytest.mark.parametrize('player', PLAYERS)
+def test_each_player_moves_in_its_own_turn_alone(step, player):
+  """Protects the game: a player's losses move its own parameters, and leave those of both others bit for bit."""
+  after, _ = step(step.only(player))
+  for other in PLAYERS:
+    unmoved = same(getattr(after, f'{other}_params'), getattr(step.state, f'{other}_params'))
+    assert unmoved == (other != player), f'{player} alone, {other}'
+
+
+@pytest.mark.parametrize('term, parts', [
+    ('adversarial_global', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
+    ('adversarial_semantic', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
+    ('viewpoint', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
+    ('semantic_class', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
+    ('eikonal', 'mapping shape texture sdf_'), ('minimal_surface', 'mapping shape texture sdf_')])
+def test_each_term_teaches_the_generator_through_the_step(step, term, parts):
+  """Protects the step itself, shared rendering included: no term is cut off from the generator, none reaches too far."""
+  gradients = generator_gradients(step(step.only(f'generator.{term}'))[0])
+  every = 'base mapping shape texture mask_ feature_ color_ sdf_ density_beta'.split()
+  for part in every:
+    inside = [g for path, g in gradients.items() if ('base' in path) == (part == 'base') and part in path]
+    reached = max(np.abs(g).max() for g in inside) > 0
+    assert reached == (part in parts.split()), f'{term}: {part}'
+
+
+def test_state_goes_on_from_step_to_step(step):
+  """Protects the run: the counter, the key and fresh draws; the average follows by its decay; the base stays frozen."""
+  once, _ = step()
+  again, _ = step()
+  twice, _ = step(state=once)
+  assert (int(once.step), int(twice.step)) == (1, 2)
+  assert same(once, again), 'the same state and batch must give the same step'
+  assert same(once.key, step.state.key)
+  assert same(once.generator_params['params']['field']['base'], step.state.generator_params['params']['field']['base'])
+  decay = ema.decay_from_half_life(16, step.config.ema_half_life_images)
+  for path, average in tiny.flat(twice.ema_params).items():
+    old, new = tiny.flat(once.ema_params)[path], tiny.flat(twice.generator_params)[path]
+    np.testing.assert_allclose(average, decay * old + (1 - decay) * new, rtol=1e-5, atol=1e-7)
+  assert not same(generator_gradients(once), generator_gradients(twice))
+
+
+def test_metrics_are_named_and_finite(step):
+  """Protects reports: every term of every player, accuracies, gradient norms, mask areas per class, all finite."""
+  _, metrics = step()
+  for player, terms in step.weights.items():
+    assert all(metrics[f'{player}/{term}'].shape == () for term in terms)
+    assert metrics[f'{player}/gradient_norm'] > 0
+  assert metrics['mask_area/fake'].shape == metrics['mask_area/real'].shape == (tiny.NUM_CLASSES,)
+  np.testing.assert_allclose(metrics['mask_area/real'], step.batch['semantic_mask'].mean(axis=(0, 1, 2)), rtol=1e-5)
+  np.testing.assert_allclose(np.sum(metrics['mask_area/fake']), 1, rtol=1e-4)
+  assert all(np.isfinite(np.asarray(value)).all() for value in metrics.values())
+
+
+def assert_same_step(actual, expected):
+  """New states and metrics equal but for the order of float32 sums; gradients are compared in Adam's moments."""
+  actual, expected = tiny.flat(actual), tiny.flat(expected)
+  assert actual.keys() == expected.keys()
+  for name in expected:
+    if 'accuracy' in name:
+      np.testing.assert_allclose(actual[name], expected[name], atol=1e-6, err_msg=name)
+    else:
+      tiny.assert_close(actual[name], expected[name], rtol=1e-3 if 'nu' in name.split('/') else 3e-4, what=name)
+
+
+def test_accumulation_equals_the_whole_batch(step):
+  """Protects gradient accumulation (traps: sums that are not means, torn groups): one batch or four micro-batches, the same step."""
+  assert_same_step(Step(num_micro_batches=4, **RECIPE)(), step())
+
+
+def test_published_recipe_equals_itself_in_micro_batches():
+  """Protects ffhq12_published.py: network base, raw masks, residual eikonal, R1 500 and fakes drawn anew for the generator's turn
+  make a finite step that moves all players, the same in two micro-batches."""
+  whole, cut = (Step(ffhq12_published, num_micro_batches=n) for n in (1, 2))
+  after, metrics = whole()
+  assert all(np.isfinite(x).all() for x in (tiny.flat(after) | tiny.flat(metrics)).values())
+  for player in PLAYERS:
+    assert not same(getattr(after, f'{player}_params'), getattr(whole.state, f'{player}_params'))
+  assert_same_step(cut(), (after, metrics))
+
+
+def test_coarse_steps_train_the_same_state():
+  """Protects progressive resolution: fakes rendered at half the size, reals softened alike, R1 of half of them, the state's shapes unchanged."""
+  config = tiny.make_config(r1_share=0.5)
+  players, optimizers, state = tiny.make_run(config)
+  batch = tiny.make_batch(config)
+  after, metrics = jax.jit(train_step.make_train_step(config, players, optimizers, render_size=2))(state, batch)
+  assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+  assert all(np.isfinite(np.asarray(value)).all() for value in metrics.values())
+  for player in PLAYERS:
+    assert not same(getattr(after, f'{player}_params'), getattr(state, f'{player}_params'))
+
+
+def test_term_gradient_norms_are_those_of_the_terms():
+  """Protects the curve that shows a term that does not reach: every term has a norm, finite and above zero, and weights scale it."""
+  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=1.0)
+  players, _, state = tiny.make_run(config)
+  norms = lambda weights, state: train_step.make_term_gradient_norms(Weighted(config, weights), players)(
+      state, tiny.make_batch(config))
+  norms = jax.jit(norms)
+  weights = config.loss_weights.to_dict()
+  first = norms(weights, state)
+  assert sorted(first) == sorted(f'generator_gradient_norm/{name}' for name in config.loss_weights.generator)
+  assert all(np.isfinite(value) and value > 0 for value in first.values()), first
+  doubled = norms(weights | {'generator': {name: 2 * value for name, value in weights['generator'].items()}}, state)
+  for name in first:
+    np.testing.assert_allclose(doubled[name], 2 * first[name], rtol=1e-4, err_msg=name)
