@@ -7,6 +7,7 @@ The same command again resumes the run. See configs/ for what can be trained and
 
 import os
 import pathlib
+import runpy
 import sys
 
 # On a CPU every core is a device: one thread per shard of the batch is faster than one batch on all threads.
@@ -52,6 +53,25 @@ def train(config, workdir: str) -> None:
   print(f'done: pictures in {folder}/sheets, curves in {folder}/losses.png, scores in {folder}/scores.json')
 
 
+def parse_flags(argv):
+  """Flags from the command line; an unknown config key ends the program with one line that lists the right ones."""
+  try:
+    return app.parse_flags_with_usage(argv)
+  except (AttributeError, KeyError):
+    path = next((arg.split('=', 1)[1] for arg in argv if arg.startswith('--config=')), None)
+    known = runpy.run_path(path)['get_config']() if path else {}
+    for arg in argv:
+      if not arg.startswith('--config.'):
+        continue
+      node = known
+      for name in arg.removeprefix('--config.').split('=')[0].split('.'):
+        if not hasattr(node, 'keys') or name not in node:
+          keys = ', '.join(sorted(node)) if hasattr(node, 'keys') else 'no further keys'
+          sys.exit(f'error: no config key {name!r} in {arg.split("=")[0]}; use one of: {keys}')
+        node = node[name]
+    raise
+
+
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
@@ -65,4 +85,4 @@ def main(argv):
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=parse_flags)

@@ -18,7 +18,6 @@ import numpy as np
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator as global_discriminator_lib
 from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
-from cnerf_jax.training import train_state
 
 
 # a 1x1 convolution with fewer inputs sees an image or masks, not features
@@ -94,6 +93,9 @@ def players_from(checkpoint: Mapping[str, Mapping[str, object]]) -> tuple[train_
   Raises:
     ValueError: if a player is missing or is not the published stage 1 architecture.
   """
+  # here, so that reading a generator's weights needs no optax
+  from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
+
   missing = [name for name in ('g', 'g_ema', 'gd', 'sd') if name not in checkpoint]
   if missing:
     raise ValueError(f'published checkpoint lacks {", ".join(missing)}; its keys are {", ".join(map(str, checkpoint))}')

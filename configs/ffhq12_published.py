@@ -57,8 +57,9 @@ def get_config() -> ml_collections.ConfigDict:
   # sphere initialisation of the base network
   config.sphere = ml_collections.ConfigDict(dict(num_steps=10_000, learning_rate=2e-5, batch_size=24))
 
-  # warm start on the mean portrait (not in the paper)
-  config.mean_portrait = ml_collections.ConfigDict(dict(num_steps=0, learning_rate=3e-4))
+  # warm start: the generator as decoder of a variational autoencoder (not in the paper)
+  config.reconstruction = ml_collections.ConfigDict(dict(
+      num_steps=0, coarse_steps=0, learning_rate=3e-4, encoder_learning_rate=1e-3, prior_weight=0.004))
 
   # discriminators: channels at full resolution, then after each halving
   config.global_discriminator = ml_collections.ConfigDict(dict(channels=(128, 256, 400, 400, 400, 400)))

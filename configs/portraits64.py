@@ -13,14 +13,14 @@ def get_config() -> ml_collections.ConfigDict:
   config = ffhq12.get_config().unlock()
   config.num_steps = 20_000
   config.coarse_size = 32
-  config.coarse_steps = 4_000
   config.data.name = 'portraits'
   config.data.record_size = 64
   config.data.num_train = 10_000
   config.generator.width = 64
   config.generator.style_dim = 128
   config.num_samples = 16
-  config.mean_portrait.num_steps = 200
+  config.reconstruction.num_steps = 4_000
+  config.reconstruction.coarse_steps = 2_000
   config.global_discriminator.channels = (32, 64, 96, 128, 128, 128)
   config.semantic_discriminator.channels = (32, 64, 96, 128, 128)
   config.semantic_discriminator.head_width = 128

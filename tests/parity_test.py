@@ -19,6 +19,8 @@ from cnerf_jax.models import base_sdf
 from cnerf_jax.models import discriminator_blocks
 from cnerf_jax.rendering import volume_rendering
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 RTOL = 1e-4
 IMAGE_SIZE, NUM_SAMPLES = 8, 6
 
@@ -35,7 +37,7 @@ def weights_of(golden, part):
 
 
 @pytest.fixture(scope='module')
-def ours(golden):
+def ours(golden, quick_compilation):
   """Everything the golden file names, computed by this package from its weights and inputs."""
   generator, params = published.generator_from(weights_of(golden, 'generator'))
 

@@ -9,13 +9,15 @@ from cnerf_jax import camera as camera_lib
 from cnerf_jax import latents
 from cnerf_jax import sampler
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 SIZE = dict(image_size=4, num_samples=4)
 GENERATOR = tiny.make_generator()
 K = tiny.NUM_CLASSES
 
 
 @pytest.fixture(scope='module')
-def params():
+def params(quick_compilation):
   return tiny.make_params(GENERATOR)
 
 

@@ -10,7 +10,6 @@ from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
 from configs import ffhq12
-from configs import ffhq12_published
 
 NUM_CLASSES = 3
 IMAGE_SIZE = 4
@@ -31,20 +30,47 @@ def make_config(base=ffhq12, **changes):
   return config.lock()
 
 
-def make_published_config(**changes):
-  """`configs/ffhq12_published.py` at tiny sizes."""
-  return make_config(ffhq12_published, **changes)
-
-
 def make_generator(**changes):
   """A generator of the published kind at tiny sizes."""
-  settings = dict(num_classes=NUM_CLASSES, style_dim=8, width=8, mask_sharpness=1.0) | changes
+  settings = dict(
+      num_classes=NUM_CLASSES, style_dim=8, width=8, mapping_layers=2, num_shape_layers=2, num_texture_layers=1,
+      mask_sharpness=1.0) | changes
   return generator_lib.Generator(**settings)
 
 
 def make_params(generator, seed=0):
-  """Random parameters."""
-  return generator.init(jax.random.key(seed), jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
+  """Random parameters of a generator."""
+  z = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
+  params = fill(jax.eval_shape(generator.init, jax.random.key(0), z), seed)
+  params['params']['field']['density_beta'] = jnp.float32(generator.density_beta_init)
+  if generator.residual_from_zero:
+    bank = params['params']['field']['bank']
+    bank |= {name: jnp.zeros_like(bank[name]) for name in ('sdf_kernel', 'sdf_bias')}
+  return params
+
+
+def fill(shapes, seed=0):
+  """Random arrays of the given shapes, about as large as first weights; drawn by NumPy, because compiling each init takes seconds."""
+  draw = np.random.default_rng(seed)
+
+  def leaf(path, shape):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    inputs = np.prod(shape.shape[-4:-1] if shape.ndim == 4 else shape.shape[-2:-1], dtype=int)
+    if name.endswith('bias'):
+      value = draw.uniform(-0.3, 0.3, shape.shape)
+    elif name.endswith('shape_0/kernel'):
+      value = draw.uniform(-1, 1, shape.shape) / inputs
+    elif ('shape_' in name or 'texture_' in name) and not name.endswith(('gamma/kernel', 'beta/kernel')):
+      value = draw.uniform(-1, 1, shape.shape) * (6 / inputs)**0.5 / 25
+    elif name.endswith(('mask_kernel', 'color_kernel', 'sdf_kernel')):
+      value = draw.uniform(-1, 1, shape.shape) * (6 / inputs)**0.5 / 25
+    elif 'realness' in name or 'class_' in name:  # equalised learning rate: scaled at run time
+      value = draw.standard_normal(shape.shape)
+    else:
+      value = draw.standard_normal(shape.shape) * (0.35 if 'bank' in name or 'base' in name else 1.4) * inputs**-0.5
+    return jnp.asarray(value, jnp.float32)
+
+  return jax.tree_util.tree_map_with_path(leaf, shapes)
 
 
 def make_players(config):
@@ -60,8 +86,18 @@ def make_players(config):
 def make_run(config, seed=0):
   """Players, optimisers and a fresh state of a config."""
   players, optimizers = make_players(config), optimizers_lib.make_optimizers(config)
-  create = jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))
-  return players, optimizers, create(jax.random.key(seed))
+  shapes = jax.eval_shape(
+      lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
+  params = {
+      'generator_params': make_params(players.generator, seed),
+      'global_discriminator_params': fill(shapes.global_discriminator_params, seed + 1),
+      'semantic_discriminator_params': fill(shapes.semantic_discriminator_params, seed + 2)}
+  zeros = {
+      f'{player}_optimizer': jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), getattr(shapes, f'{player}_optimizer'))
+      for player in ('generator', 'global_discriminator', 'semantic_discriminator')}
+  return players, optimizers, train_state.GanState(
+      step=jnp.zeros((), jnp.int32), key=jax.random.key(seed), ema_params=jax.tree.map(jnp.copy, params['generator_params']),
+      **params, **zeros)
 
 
 def make_batch(config, seed=0):

@@ -22,9 +22,10 @@ def split(tree, num_micro_batches: int):
   """Leaves [batch, ...] → [micro-batches, batch / micro-batches, ...], keeping each group of minibatch stddev together."""
 
   def split_leaf(x):
-    size = discriminator_blocks.group_size(x.shape[0])
-    groups = x.reshape((size, num_micro_batches, -1) + x.shape[1:])
-    return jnp.moveaxis(groups, 1, 0).reshape((num_micro_batches, -1) + x.shape[1:])
+    batch = x.shape[0]
+    size = discriminator_blocks.group_size(batch)
+    groups = x.reshape((size, num_micro_batches, batch // (size * num_micro_batches)) + x.shape[1:])
+    return jnp.moveaxis(groups, 1, 0).reshape((num_micro_batches, batch // num_micro_batches) + x.shape[1:])
 
   return jax.tree.map(split_leaf, tree)
 
@@ -47,8 +48,9 @@ def map_micro_batches(function, batches, num_micro_batches: int):
     return function(batches)
 
   def merge_leaf(x):
-    size = discriminator_blocks.group_size(x.shape[0] * x.shape[1])
-    groups = x.reshape((num_micro_batches, size, -1) + x.shape[2:])
-    return jnp.moveaxis(groups, 0, 1).reshape((-1,) + x.shape[2:])
+    batch = x.shape[0] * x.shape[1]
+    size = discriminator_blocks.group_size(batch)
+    groups = x.reshape((num_micro_batches, size, batch // (size * num_micro_batches)) + x.shape[2:])
+    return jnp.moveaxis(groups, 0, 1).reshape((batch,) + x.shape[2:])
 
   return jax.tree.map(merge_leaf, jax.lax.map(function, split(batches, num_micro_batches)))

@@ -16,12 +16,15 @@ from cnerf_jax import semantics
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.training import sharding
 
 
 def make_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
   """`sample(params, key, batch, viewpoint=None)`: unmixed portraits from random or given cameras, as NumPy arrays."""
 
-  @jax.jit
+  # this process's devices alone: only the first process evaluates
+  mesh = sharding.make_mesh(jax.local_devices())
+
   def draw(params, z, viewpoint):
     styles = sampler.map_latents(generator, params, z)
     camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1], image_size=config.image_size)
@@ -29,13 +32,16 @@ def make_sampler(generator: generator_lib.Generator, config: ml_collections.Conf
         generator, params, styles, camera, image_size=config.image_size, num_samples=config.num_samples)
     return rendering.rgb, rendering.semantic_mask
 
+  draw = jax.jit(draw, in_shardings=(sharding.replicated(mesh), sharding.over_batch(mesh), sharding.over_batch(mesh)))
+  draw_any = jax.jit(draw.__wrapped__)  # for batches that don't divide over the devices
+
   def sample(params, key, batch, viewpoint=None):
     latent_key, view_key = jax.random.split(key)
     if viewpoint is None:
       viewpoint = camera_lib.draw_viewpoints(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std)
     z = jax.random.normal(latent_key, (batch, generator.style_dim))
-    image, semantic_mask = draw(params, z, viewpoint)
+    image, semantic_mask = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
     return dict(image=np.asarray(image), semantic_mask=np.asarray(semantic_mask), viewpoint=np.asarray(viewpoint))
 
   return sample

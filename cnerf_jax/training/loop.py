@@ -19,7 +19,7 @@ from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import health
-from cnerf_jax.training import mean_portrait_init
+from cnerf_jax.training import reconstruction_init
 from cnerf_jax.training import metrics as metrics_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import pictures as pictures_lib
@@ -61,8 +61,8 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
                'checkpoint_every', 'keep_checkpoints'):
     if config[name] < 1:
       raise ValueError(f'{name} {config[name]} must be at least 1')
-  if config.mean_portrait.num_steps and config.generator.mask_fusion != 'softmax':
-    raise ValueError(f'mean_portrait.num_steps {config.mean_portrait.num_steps} needs masks that sum to one; use '
+  if config.reconstruction.num_steps and config.generator.mask_fusion != 'softmax':
+    raise ValueError(f'reconstruction.num_steps {config.reconstruction.num_steps} needs masks that sum to one; use '
                      'generator.mask_fusion softmax, or 0 steps')
   if config.coarse_size < 1 or config.image_size % config.coarse_size:
     raise ValueError(f'coarse_size {config.coarse_size} must divide image_size {config.image_size}')
@@ -72,18 +72,18 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
 
 
 def _initial_state(config, players, optimizers, iterator, mesh):
-  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, mean portrait."""
-  key, sphere_key, mean_key = jax.random.split(jax.random.key(config.seed), 3)
+  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw."""
+  key, sphere_key, warm_key = jax.random.split(jax.random.key(config.seed), 3)
   state = train_state.create(key, players, optimizers, image_size=config.image_size)
   params = state.generator_params
   if config.generator.base == 'network' and config.sphere.num_steps:
     with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
       params = sphere_init.initialise(
           sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
-  if config.mean_portrait.num_steps:
-    with metrics_lib.Progress(config.mean_portrait.num_steps, description='mean portrait') as progress:
-      params = mean_portrait_init.initialise(
-          mean_key, players, params, config, iterator, mesh,
+  if config.reconstruction.num_steps:
+    with metrics_lib.Progress(config.reconstruction.num_steps, description='redraw') as progress:
+      params = reconstruction_init.initialise(
+          warm_key, players, params, config, iterator, mesh,
           on_step=lambda step, loss: progress.update(step, {'loss': loss}))
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
@@ -128,6 +128,8 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
   pictures = pictures_lib.Pictures(players.generator, config, workdir)
   evaluator, scores = None, {}
   due = lambda step, every: step % every == 0 or step == config.num_steps
+  if is_primary and first == 0:
+    pictures.draw(jax.device_get(state.ema_params), 0)
 
   progress = metrics_lib.Progress(config.num_steps, initial=first)
   try:
@@ -151,12 +153,12 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
       else:
         progress.update(step)
       if is_primary and due(step, config.sheet_every):
-        pictures.draw(state.ema_params, step)
+        pictures.draw(jax.device_get(state.ema_params), step)
       if is_primary and due(step, config.evaluate_every):
         if evaluator is None:
           evaluator = evaluator_lib.Evaluator(
-              players.generator, untrained_params, config, data.load_split, data.oracle_folder, progress.note)
-        scores = evaluator.evaluate(state.ema_params, step, workdir)
+              players.generator, jax.device_get(untrained_params), config, data.load_split, data.oracle_folder, progress.note)
+        scores = evaluator.evaluate(jax.device_get(state.ema_params), step, workdir)
         summary = scores_lib.summary(scores)
         writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})
         score = summary['image_normalised']

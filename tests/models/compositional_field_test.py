@@ -1,5 +1,7 @@
 """Classes are rows: of the bank, of the styles, of the masks. Permuting, picking and looping over rows says so."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,8 @@ from cnerf_jax import sampler
 from cnerf_jax.models import base_sdf
 from cnerf_jax.models import compositional_field
 from cnerf_jax.models import local_generator
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 K = tiny.NUM_CLASSES
 DRAW = np.random.default_rng(0)
@@ -33,8 +37,13 @@ def with_bank(params, change):
   return {'params': params['params'] | {'field': field | {'bank': change(field['bank'])}}}
 
 
-def query(generator, params, styles=STYLES, **options):
-  return sampler.portrait(generator, params, styles, **options).query(POINTS, VIEWDIRS)
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _query(generator, params, styles, classes):
+  return sampler.portrait(generator, params, styles, classes).query(POINTS, VIEWDIRS)
+
+
+def query(generator, params, styles=STYLES, classes=None):
+  return _query(generator, params, styles, None if classes is None else tuple(classes))
 
 
 def color_logit(sample):
@@ -46,15 +55,21 @@ def test_fusion_is_the_sum_over_classes(mask_fusion):
   """Protects fusion: sdf = base + sum d_k and colour logit = gain * sum m_k c_k, by a loop over LocalGenerator's own answers."""
   generator, params = make(mask_fusion=mask_fusion, color_gain=2.0, mask_sharpness=3.0, residual_scale=0.5)
   field = params['params']['field']
-  scores, colors, residuals = [], [], []
-  for k in range(K):
-    module = local_generator.LocalGenerator(width=8, residual_scale=0.5)
-    row = module.apply({'params': jax.tree.map(lambda x: x[k], field['bank'])}, STYLES[:, k])
-    one = jax.vmap(local_generator.LocalField.query, in_axes=(local_generator.BATCH_AXES, 0, 0))
-    answer = one(row, POINTS * 2 / 0.24, VIEWDIRS)
-    scores.append(answer.mask_score), colors.append(answer.color_logit), residuals.append(answer.residual_sdf)
-  trunk = base_sdf.NetworkBase(width=8).apply({'params': field['base']}, STYLES)
-  base = jax.vmap(local_generator.LocalField.residual_sdf, in_axes=(local_generator.BATCH_AXES, 0))(trunk, POINTS * 2 / 0.24)
+  scaled = POINTS * 2 / 0.24
+
+  @jax.jit
+  def ask(row, style):
+    one = local_generator.LocalGenerator(width=8, num_shape_layers=2, num_texture_layers=1, residual_scale=0.5).apply({'params': row}, style)
+    return jax.vmap(local_generator.LocalField.query, in_axes=(local_generator.BATCH_AXES, 0, 0))(one, scaled, VIEWDIRS)
+
+  @jax.jit
+  def ask_base(row):
+    trunk = base_sdf.NetworkBase(width=8, num_shape_layers=2, num_texture_layers=1).apply({'params': row}, STYLES)
+    return jax.vmap(local_generator.LocalField.residual_sdf, in_axes=(local_generator.BATCH_AXES, 0))(trunk, scaled)
+
+  answers = [ask(jax.tree.map(lambda x, k=k: x[k], field['bank']), STYLES[:, k]) for k in range(K)]
+  scores, colors, residuals = zip(*[(a.mask_score, a.color_logit, a.residual_sdf) for a in answers])
+  base = ask_base(field['base'])
   masks = np.stack(scores) if mask_fusion == 'raw' else np.asarray(jax.nn.softmax(3.0 * jnp.stack(scores), axis=0))
 
   sample = query(generator, params)
@@ -141,19 +156,21 @@ def test_shape_style_moves_shape_and_texture_style_does_not_move_masks():
 def test_sdf_is_the_same_by_every_road(base):
   """Protects the eikonal loss: `sdf` alone equals the sdf of `query`, and is base + residuals, for any shape of points."""
   generator, params = make(base=base)
-  field = sampler.portrait(generator, params, STYLES)
-  np.testing.assert_allclose(field.sdf(POINTS), field.query(POINTS, VIEWDIRS).sdf, atol=1e-5)
-  np.testing.assert_allclose(field.sdf(POINTS), field.base_sdf(POINTS) + field.residual_sdf(POINTS), atol=1e-6)
-  flat = POINTS.reshape(2, -1, 3)
-  np.testing.assert_allclose(field.sdf(flat).reshape(2, 5, 4), field.sdf(POINTS), atol=1e-5)
+  ask = lambda f: jax.jit(lambda params: f(sampler.portrait(generator, params, STYLES)))(params)
+  sdf, base, residual, flat = ask(lambda field: (
+      field.sdf(POINTS), field.base_sdf(POINTS), field.residual_sdf(POINTS), field.sdf(POINTS.reshape(2, -1, 3))))
+  np.testing.assert_allclose(sdf, query(generator, params).sdf, atol=1e-5)
+  np.testing.assert_allclose(sdf, base + residual, atol=1e-6)
+  np.testing.assert_allclose(flat.reshape(2, 5, 4), sdf, atol=1e-5)
 
 
 def test_color_is_the_color_head_of_the_feature():
   """Protects the folded colour head: with one class, raw mask m, colour logit = W (m f) + m b for the feature asked for by itself."""
   generator = tiny.make_generator(num_classes=1)
   params = tiny.make_params(generator)
-  field = sampler.portrait(generator, params, STYLES[:, :1])
-  features, sample = field.features(POINTS, VIEWDIRS), field.query(POINTS, VIEWDIRS)
+  portrait = lambda params: sampler.portrait(generator, params, STYLES[:, :1])
+  features = jax.jit(lambda params: portrait(params).features(POINTS, VIEWDIRS))(params)
+  sample = query(generator, params, STYLES[:, :1])
   bank = params['params']['field']['bank']
   logit = features @ bank['color_kernel'][0] + sample.mask_scores * bank['color_bias'][0]
   np.testing.assert_allclose(jax.nn.sigmoid(logit), sample.color, atol=1e-5)
@@ -162,9 +179,11 @@ def test_color_is_the_color_head_of_the_feature():
 def test_start_from_zero_is_the_sphere():
   """Protects the recommended start: residuals exactly zero, so the sdf is the sphere's."""
   generator, params = make(base='sphere', residual_from_zero=True, residual_scale=0.25)
-  field = sampler.portrait(generator, params, STYLES)
-  assert (np.asarray(field.residual_sdf(POINTS)) == 0).all()
-  np.testing.assert_allclose(field.sdf(POINTS), np.linalg.norm(POINTS, axis=-1) - 0.06, atol=1e-6)
+  ask = jax.jit(lambda params: (lambda field: (field.residual_sdf(POINTS), field.sdf(POINTS)))(
+      sampler.portrait(generator, params, STYLES)))
+  residual, sdf = ask(params)
+  assert (np.asarray(residual) == 0).all()
+  np.testing.assert_allclose(sdf, np.linalg.norm(POINTS, axis=-1) - 0.06, atol=1e-6)
 
 
 @pytest.mark.parametrize('changes, message', [

@@ -7,6 +7,8 @@ from cnerf_jax.models import discriminator_blocks
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import semantic_discriminator
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 DRAW = np.random.default_rng(0)
 
 
@@ -67,10 +69,11 @@ def test_verdicts_have_their_shapes_and_see_both_inputs():
   for judge, inputs, outputs in (
       (judge_global, (image, mask), dict(realness=(4,), viewpoint=(4, 2))),
       (judge_region, (image, mask[..., :1]), dict(realness=(4,), class_logits=(4, 5)))):
-    params = judge.init(jax.random.key(0), *inputs)
-    verdict = judge.apply(params, *inputs)
+    params = jax.jit(judge.init)(jax.random.key(0), *inputs)
+    verdict = jax.jit(judge.apply)(params, *inputs)
     assert {name: getattr(verdict, name).shape for name in outputs} == outputs
-    for by_input in jax.grad(lambda *x, p=params, j=judge: jnp.sum(j.apply(p, *x).realness), argnums=(0, 1))(*inputs):
+    for by_input in jax.jit(jax.grad(
+        lambda *x, p=params, j=judge: jnp.sum(j.apply(p, *x).realness), argnums=(0, 1)))(*inputs):
       assert (np.abs(np.asarray(by_input)).sum(axis=(1, 2, 3)) > 0).all()
 
 

@@ -13,6 +13,8 @@ from cnerf_jax import rays as rays_lib
 from cnerf_jax.models import compositional_field
 from cnerf_jax.rendering import volume_rendering
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
 DRAW = np.random.default_rng(0)
 IMAGE_SIZE, NUM_SAMPLES = 8, 6
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
-def game():
+def game(quick_compilation):
   config = tiny.make_config(batch_size=8)
   players, _, state = tiny.make_run(config)
   real, fake = tiny.make_batch(config, 0), tiny.make_batch(config, 1)

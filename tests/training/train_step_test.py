@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 PLAYERS = ('generator', 'global_discriminator', 'semantic_discriminator')
 RECIPE = dict(
-    generator__base='network', generator__residual_from_zero=False, generator__residual_scale=1.0,
+    generator__base='network', generator__residual_from_zero=False, generator__residual_scale=0.1,
     generator__mask_sharpness=1.0, eikonal_share=0.1)
 
 
@@ -101,7 +101,7 @@ def test_state_goes_on_from_step_to_step(step):
   assert same(once, again), 'the same state and batch must give the same step'
   assert same(once.key, step.state.key)
   assert same(once.generator_params['params']['field']['base'], step.state.generator_params['params']['field']['base'])
-  decay = ema.decay_from_half_life(16, step.config.ema_half_life_images)
+  decay = ema.ramped_decay(1, 16, step.config.ema_half_life_images, step.config.ema_ramp)
   for path, average in tiny.flat(twice.ema_params).items():
     old, new = tiny.flat(once.ema_params)[path], tiny.flat(twice.generator_params)[path]
     np.testing.assert_allclose(average, decay * old + (1 - decay) * new, rtol=1e-5, atol=1e-7)
@@ -161,7 +161,7 @@ def test_coarse_steps_train_the_same_state():
 
 def test_term_gradient_norms_are_those_of_the_terms():
   """Protects the curve that shows a term that does not reach: every term has a norm, finite and above zero, and weights scale it."""
-  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=1.0)
+  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=0.1)
   players, _, state = tiny.make_run(config)
   norms = lambda weights, state: train_step.make_term_gradient_norms(Weighted(config, weights), players)(
       state, tiny.make_batch(config))

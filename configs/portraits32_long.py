@@ -1,0 +1,20 @@
+"""portraits32.py for two hours on two CPU cores: sharper people, all twelve classes.
+
+  python main.py --config=configs/portraits32_long.py --workdir=DIR
+"""
+
+import ml_collections
+
+from configs import portraits32
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """portraits32.py, longer."""
+  config = portraits32.get_config().unlock()
+  config.num_steps = 4_400
+  config.reconstruction.num_steps = 2_000
+  config.reconstruction.coarse_steps = 1_000
+  config.ema_half_life_images = 2_000.0
+  config.sheet_every = 250
+  config.evaluate_every = 1_100
+  return config.lock()

@@ -1,0 +1,137 @@
+"""The smallest config through `main.py`, as a user runs it: trains, resumes, leaves its papers, refuses in one line."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cnerf_jax.training import checkpoints
+
+ROOT = pathlib.Path(__file__).parents[1]
+STEPS, STOP = 6, 3
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+  """Folder of the data set and of compiled programs, so that only the first run makes them."""
+  return tmp_path_factory.mktemp('shared')
+
+
+def main(shared, workdir, *options, config='smoke', env=None):
+  command = [
+      sys.executable, 'main.py', f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data',
+      f'--compilation_cache={shared}/xla', *options]
+  environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | (env or {})
+  return subprocess.run(
+      command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment | {'JAX_PLATFORMS': 'cpu'})
+
+
+@pytest.fixture(scope='module')
+def whole(shared, tmp_path_factory):
+  """An uninterrupted run."""
+  workdir = tmp_path_factory.mktemp('runs') / 'whole'
+  done = main(shared, workdir)
+  assert done.returncode == 0, done.stderr[-3000:]
+  return workdir, done
+
+
+def read_metrics(workdir):
+  return [json.loads(line) for line in (workdir / 'metrics.jsonl').read_text().splitlines()]
+
+
+def state_of(workdir, step):
+  with checkpoints.Checkpoints(workdir) as saved:
+    assert saved.list_steps()[-1] == step
+    parts, _ = saved.restore_part(('generator_params', 'ema_params', 'global_discriminator_params', 'generator_optimizer', 'step', 'key'))
+  import jax
+  return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_flatten_with_path(parts)[0]}
+
+
+def test_run_leaves_its_papers(whole):
+  """Protects what a run is for: metrics of every step, sheets, curves, scores and checkpoints."""
+  workdir, done = whole
+  assert 'done: pictures in' in done.stdout
+  lines = read_metrics(workdir)
+  names = set().union(*lines)
+  assert {line['step'] for line in lines} == set(range(1, STEPS + 1))
+  for name in ('generator/adversarial_global', 'global_discriminator/accuracy', 'generator_gradient_norm/eikonal', 'mask_area/real/hair'):
+    assert name in names, sorted(names)
+  values = [value for line in lines for value in line.values() if isinstance(value, float)]
+  assert values and np.isfinite(values).all()
+  assert {path.name for path in (workdir / 'sheets').glob('*.png')} >= {f'samples_{STEPS:07d}.png', f'classes_{STEPS:07d}.png'}
+  assert (workdir / 'losses.png').read_bytes().startswith(b'\x89PNG')
+  assert json.loads((workdir / 'scores.json').read_text())
+  assert list(workdir.rglob('events.out.tfevents*'))
+
+
+def test_stopping_and_resuming_is_never_stopping(whole, shared, tmp_path):
+  """Protects long runs (trap: lost optimiser, key or data position): fewer steps, then the rest, equals one run bit for bit."""
+  workdir, _ = whole
+  for steps in (STOP, STEPS):
+    done = main(shared, tmp_path / 'parts', f'--config.num_steps={steps}', '--config.evaluate_every=100', '--config.sheet_every=100')
+    assert done.returncode == 0, done.stderr[-3000:]
+  expected, actual = state_of(workdir, STEPS), state_of(tmp_path / 'parts', STEPS)
+  assert expected.keys() == actual.keys() and len(expected) > 50
+  for name in expected:
+    np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+  by_step = lambda folder: {line['step']: line['generator/adversarial_global'] for line in read_metrics(folder)
+                            if 'generator/adversarial_global' in line}
+  assert by_step(tmp_path / 'parts') == by_step(workdir)
+
+
+def test_finished_run_is_left_alone(whole, shared):
+  """Protects a finished run from the same command once more: nothing to do, nothing lost."""
+  workdir, _ = whole
+  before = (workdir / 'metrics.jsonl').read_bytes()
+  done = main(shared, workdir)
+  assert done.returncode == 0, done.stderr[-3000:]
+  assert (workdir / 'metrics.jsonl').read_bytes() == before
+
+
+def assert_one_line(done, *words):
+  """Refused: a code that is not 0, no traceback, and one line of error that holds the words."""
+  assert done.returncode != 0
+  assert 'Traceback' not in done.stderr and 'Traceback' not in done.stdout, done.stderr[-3000:]
+  lines = [line for line in done.stderr.splitlines() if all(word in line for word in words)]
+  assert len(lines) == 1, done.stderr[-3000:]
+
+
+def test_missing_data_is_one_line(shared, tmp_path):
+  """Protects first runs on own photos: which data set is missing, where, and what to do."""
+  done = main(shared, tmp_path / 'run', '--config.data.name=ffhq')
+  assert_one_line(done, 'error: ', "'ffhq'", str(shared), 'prepare it there, or set --config.data.dir')
+
+
+def test_foreign_workdir_is_one_line(shared, tmp_path):
+  """Protects other people's files: a folder that is no run is refused, and left as it is."""
+  (tmp_path / 'thesis.txt').write_text('years')
+  done = main(shared, tmp_path)
+  assert_one_line(done, 'error: ', str(tmp_path))
+  assert [path.name for path in tmp_path.iterdir()] == ['thesis.txt']
+
+
+def test_workdir_of_another_config_is_one_line(whole, shared):
+  """Protects a run from being continued as another: the field, both values, the remedy."""
+  workdir, _ = whole
+  done = main(shared, workdir, '--config.seed=7')
+  assert_one_line(done, 'error: ', 'seed: 0 before, 7 now')
+
+
+def test_batch_that_does_not_divide_is_one_line(shared, tmp_path):
+  """Protects the start on several devices: value, rule, remedy, before anything is written."""
+  done = main(shared, tmp_path / 'run', '--config.batch_size=6', env={'XLA_FLAGS': '--xla_force_host_platform_device_count=4'})
+  assert_one_line(done, 'error: ', 'batch_size 6 does not divide over 4 devices; use a multiple of 4')
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('option, words', [
+    ('--config.batch_sise=4', ('batch_sise',)), ('--config.generator.base=cube', ("'cube'", 'network, sphere')),
+    ('--config.class_draw=rare', ("'rare'", 'uniform, present')), ('--config.data.class_set=ffhq7', ("'ffhq7'", 'ffhq12, ffhq9'))],
+    ids=['key', 'base', 'class_draw', 'class_set'])
+def test_unknown_key_or_value_is_one_line(shared, tmp_path, option, words):
+  """Protects against silent typing errors: an unknown key is named, an unknown value listed with the right ones."""
+  assert_one_line(main(shared, tmp_path / 'run', option), *words)

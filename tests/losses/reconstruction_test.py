@@ -1,0 +1,31 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnerf_jax.losses import reconstruction
+
+
+def test_loss_is_squared_error_and_cross_entropy():
+  """Protects the formula: squared error over channels, cross-entropy over classes, each a mean over pixels."""
+  image, real = jnp.zeros((1, 2, 1, 3)), jnp.array([1.0, 0.5]).reshape(1, 2, 1, 1) * jnp.ones(3)
+  mask, shares = jnp.full((1, 2, 1, 2), 0.5), jnp.array([[1.0, 0.0], [0.25, 0.75]]).reshape(1, 2, 1, 2)
+  loss = reconstruction.reconstruction_loss(image, real, mask, shares)
+  np.testing.assert_allclose(loss, (3 + 0.75) / 2 + math.log(2), rtol=1e-6)
+
+
+def test_absent_mask_costs_much_but_not_all():
+  """Protects training from infinities: a mask at zero, or below under raw fusion, has a finite loss and gradient."""
+  loss = lambda mask: reconstruction.reconstruction_loss(jnp.zeros((1, 3)), jnp.zeros((1, 3)), mask, jnp.array([[1.0, 0.0]]))
+  for value in (0.0, -1.0):
+    cost, gradient = jax.value_and_grad(loss)(jnp.array([[value, 1.0]]))
+    assert np.isfinite(cost) and np.isfinite(np.asarray(gradient)).all() and cost > 5
+
+
+def test_prior_divergence_is_zero_at_the_prior_alone():
+  """Protects the tie between encoded and drawn latents: N(0, I) costs nothing, a shift of 2 in one of 3 dimensions 2 nats."""
+  zero = jnp.zeros((4, 3))
+  np.testing.assert_allclose(reconstruction.prior_divergence(zero, zero), 0, atol=1e-7)
+  np.testing.assert_allclose(reconstruction.prior_divergence(zero.at[:, 0].set(2.0), zero), 2, rtol=1e-6)
+  assert reconstruction.prior_divergence(zero, zero - 1) > 0
