@@ -7,7 +7,6 @@ a depth along the camera's axis; viewdirs are the same directions at unit length
 from __future__ import annotations
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 

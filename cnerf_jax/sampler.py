@@ -27,7 +27,7 @@ Camera = camera_lib.Camera
 Generator = generator_lib.Generator
 Rendering = volume_rendering.Rendering
 
-# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache (docs/performance.md); elsewhere it should fill
+# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache (docs/convergence.md); elsewhere it should fill
 # the device without filling its memory.
 _ACTIVATIONS_PER_CHUNK = {'cpu': 2**20}
 _ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**28

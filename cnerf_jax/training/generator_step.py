@@ -7,7 +7,6 @@ one rendering serves all players where fakes are shared, and the gradient of eve
 from __future__ import annotations
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import ml_collections

@@ -148,7 +148,7 @@ def test_published_recipe_equals_itself_in_micro_batches():
 
 
 def test_coarse_steps_train_the_same_state():
-  """Protects progressive resolution: fakes rendered at half the size, reals softened alike, R1 of half of them, the state's shapes unchanged."""
+  """Protects coarse steps: fakes rendered at half the size, reals softened alike, R1 of half of them, the state's shapes unchanged."""
   config = tiny.make_config(r1_share=0.5)
   players, optimizers, state = tiny.make_run(config)
   batch = tiny.make_batch(config)
