@@ -13,3 +13,4 @@ def quick_compilation():
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)
+  jax.clear_caches()  # compiled steps are large, and no other module wants them

@@ -20,11 +20,11 @@ def frontal_examples(viewpoint: Float[np.ndarray, 'examples 2'], count: int) -> 
   return np.argsort(np.linalg.norm(np.asarray(viewpoint) / spread, axis=-1), kind='stable')[:count]
 
 
-def diversity_map(examples: Float[np.ndarray, examples *pixel]) -> Float[np.ndarray, '*pixel']:
+def diversity_map(examples: Float[np.ndarray, 'examples *pixel']) -> Float[np.ndarray, '*pixel']:
   """Standard deviation over examples of each pixel and channel, in units of pixel values."""
   return np.asarray(examples).std(axis=0, dtype=np.float64)
 
 
-def diversity(examples: Float[np.ndarray, examples *pixel]) -> float:
+def diversity(examples: Float[np.ndarray, 'examples *pixel']) -> float:
   """Mean over pixels and channels of the standard deviation over examples."""
   return float(diversity_map(examples).mean())

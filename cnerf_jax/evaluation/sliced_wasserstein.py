@@ -20,8 +20,8 @@ _CHUNK_VALUES = 1 << 24  # directions held at a time: 64 MB of float32, whatever
 
 
 def sliced_wasserstein(
-    first: Float[np.ndarray, examples *values],
-    second: Float[np.ndarray, examples *values],
+    first: Float[np.ndarray, 'examples *values'],
+    second: Float[np.ndarray, 'examples *values'],
     *,
     num_directions: int = NUM_DIRECTIONS,
     seed: int = 0,

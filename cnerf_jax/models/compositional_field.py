@@ -61,23 +61,23 @@ class Portrait:
   mask_sharpness: float = flax.struct.field(pytree_node=False)
   color_gain: float = flax.struct.field(pytree_node=False)
 
-  def base_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, batch *points]:
+  def base_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
     """Base signed distance, world units."""
     if self.base is None:
       return base_sdf.sphere_sdf(points)
     per_portrait = jax.vmap(local_generator.LocalField.residual_sdf, in_axes=(local_generator.BATCH_AXES, 0))
     return per_portrait(self.base, points * POINT_SCALE)
 
-  def residual_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, batch *points]:
+  def residual_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
     """Sum of all classes' residual signed distances, world units."""
     per_portrait = jax.vmap(local_generator.LocalField.residual_sdf, in_axes=(local_generator.BATCH_AXES, 0))
     return jnp.sum(jax.vmap(per_portrait, in_axes=(0, None))(self.bank, points * POINT_SCALE), axis=0)
 
-  def sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, batch *points]:
+  def sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
     """Whole signed distance at world points, world units, negative inside."""
     return self.base_sdf(points) + self.residual_sdf(points)
 
-  def fuse_masks(self, mask_scores: Float[Array, classes *points]) -> Float[Array, classes *points]:
+  def fuse_masks(self, mask_scores: Float[Array, 'classes *points']) -> Float[Array, 'classes *points']:
     """Mask of each class at each point: the raw scores, as published, or their softmax over classes."""
     if self.mask_fusion == 'raw':
       return mask_scores

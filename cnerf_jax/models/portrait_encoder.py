@@ -41,7 +41,8 @@ class PortraitEncoder(nn.Module):
       self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes']
   ) -> LatentGaussian:
     x = jnp.concatenate([image, semantic_mask], axis=-1)
-    x = discriminator_blocks.Branch(tuple(self.channels), name='branch')(x)
+    halvings = image.shape[-2].bit_length() - 2  # small images are halved less often, down to 2x2
+    x = discriminator_blocks.Branch(tuple(self.channels[:halvings + 1]), name='branch')(x)
     x = discriminator_blocks.leaky_relu(nn.Dense(self.hidden, name='hidden')(x.reshape(x.shape[0], -1)))
     mean = nn.Dense(self.style_dim, name='mean')(x)
     log_variance = nn.Dense(self.style_dim, name='log_variance', kernel_init=nn.initializers.zeros)(x)

@@ -14,6 +14,7 @@ import numpy as np
 
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import scores as scores_lib
+from cnerf_jax.models import discriminator_blocks
 from cnerf_jax.training import accumulation
 from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
@@ -69,6 +70,10 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   for name in ('eikonal_share', 'r1_share'):
     if not 0 < config[name] <= 1:
       raise ValueError(f'{name} {config[name]} must be in (0, 1]; 1 holds every sample')
+  whole_groups = discriminator_blocks.group_size(config.batch_size) * round(1 / config.r1_share) * config.num_micro_batches
+  if config.num_micro_batches > 1 and config.batch_size % whole_groups:
+    raise ValueError(f'r1_share {config.r1_share} of {config.num_micro_batches} micro-batches of batch_size {config.batch_size} '
+                     f'tears groups of minibatch stddev; use a multiple of {whole_groups}, or r1_share 1')
 
 
 def _initial_state(config, players, optimizers, iterator, mesh):
