@@ -4,7 +4,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import local_generator
+from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
 from configs import ffhq12_published
@@ -35,3 +38,13 @@ def test_local_generator_has_the_published_size():
   params = jax.eval_shape(
       lambda: local_generator.LocalGenerator().init(jax.random.key(0), jnp.zeros((1, 2, 256))))
   assert count(params) == 413_064
+
+
+@pytest.mark.parametrize('module, shapes, expected', [
+    (generator_lib.Generator(), [(1, 12, 2, 256)], 5_567_209),
+    (global_discriminator.GlobalDiscriminator(), [(1, 64, 64, 3), (1, 64, 64, 12)], 24_192_367),
+    (semantic_discriminator.SemanticDiscriminator(12), [(1, 64, 64, 3), (1, 64, 64, 1)], 40_279_053),
+], ids=['generator', 'global', 'semantic'])
+def test_defaults_are_published(module, shapes, expected):
+  """Protects users of the modules without a config: their defaults are the published sizes."""
+  assert count(jax.eval_shape(lambda: module.init(jax.random.key(0), *map(jnp.zeros, shapes)))) == expected
