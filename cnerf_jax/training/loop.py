@@ -70,6 +70,8 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   for name in ('eikonal_share', 'r1_share'):
     if not 0 < config[name] <= 1:
       raise ValueError(f'{name} {config[name]} must be in (0, 1]; 1 holds every sample')
+  if abs(1 / config.r1_share - round(1 / config.r1_share)) > 1e-6:
+    raise ValueError(f'r1_share {config.r1_share} must be one over a whole number, such as 1, 0.5 or 0.25')
   whole_groups = discriminator_blocks.group_size(config.batch_size) * round(1 / config.r1_share) * config.num_micro_batches
   if config.num_micro_batches > 1 and config.batch_size % whole_groups:
     raise ValueError(f'r1_share {config.r1_share} of {config.num_micro_batches} micro-batches of batch_size {config.batch_size} '

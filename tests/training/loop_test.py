@@ -24,6 +24,7 @@ def test_good_configs_are_accepted():
     (dict(coarse_size=3), 'coarse_size 3 must divide image_size 4'),
     (dict(eikonal_share=0.0), r'eikonal_share 0.0 must be in \(0, 1\]'),
     (dict(r1_share=1.5), r'r1_share 1.5 must be in \(0, 1\]'),
+    (dict(r1_share=0.7), 'r1_share 0.7 must be one over a whole number'),
     (dict(batch_size=16, num_micro_batches=4, r1_share=0.5), 'r1_share'),
     (dict(reconstruction__num_steps=5, generator__mask_fusion='raw'), 'needs masks that sum to one'),
 ], ids=lambda value: ','.join(value) if isinstance(value, dict) else '')
