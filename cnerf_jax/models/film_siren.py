@@ -18,7 +18,7 @@ from cnerf_jax.models import sine
 def add_bias(x: Float[Array, '*points outputs'], bias: Float[Array, 'outputs']) -> Float[Array, '*points outputs']:
   """x + bias, written as a product with a column of ones: its gradient is then a matrix product too.
 
-  A plain sum's gradient fuses with the sine's recomputed derivative into one scalar loop on CPU, which took half of the backward pass.
+  A plain sum's gradient fuses with the sine's recomputed derivative into one scalar loop on CPU, which took up to half of the backward pass.
   """
   return x + jnp.ones(x.shape[:-1] + (1,)) @ bias[None, :]
 
