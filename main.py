@@ -1,8 +1,9 @@
-"""Trains a CNeRF.
+"""Trains a CNeRF, or scores one that is trained.
 
   python main.py --config=configs/portraits32.py --workdir=DIR [--config.key=value ...]
+  python main.py --mode=evaluate --workdir=DIR [--step=STEP]
 
-The same command again resumes the run. See configs/ for what can be trained and README.md for what comes out.
+The first command again resumes the run. See configs/ for what can be trained and README.md for what comes out.
 """
 
 import os
@@ -22,16 +23,32 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
+from cnerf_jax.evaluation import scores as scores_lib
+from cnerf_jax.training import checkpoints as checkpoints_lib
+from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import loop
+from cnerf_jax.training import pictures as pictures_lib
 from cnerf_jax.training import sharding
+from cnerf_jax.training import train_state
 from cnerf_jax.training import workdir as workdir_lib
 from data_pipeline import loader
 
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'Trains, or scores a saved step of a run and draws its sheets.')
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'Config of the run, one of configs/*.py.', lock_config=True)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if it does not exist, resumed if it does.')
 _CACHE = flags.DEFINE_string(
     'compilation_cache', '~/.cache/cnerf_jax/xla', 'Folder of compiled programs, so that a restart need not compile.')
-flags.mark_flags_as_required(['config', 'workdir'])
+_STEP = flags.DEFINE_integer('step', None, 'With --mode=evaluate: the saved step; the newest sound one by default.', lower_bound=0)
+flags.mark_flag_as_required('workdir')
+
+
+def _load_split(config):
+  return lambda split, max_examples=None: loader.load_split(
+      config.data, split, image_size=config.image_size, max_examples=max_examples)
+
+
+def _oracle_folder(config) -> pathlib.Path:
+  return pathlib.Path(config.data.dir).expanduser() / 'oracles'
 
 
 def train(config, workdir: str) -> None:
@@ -46,11 +63,26 @@ def train(config, workdir: str) -> None:
       iterator=loader.training_iterator(
           config.data, image_size=config.image_size, batch_size=config.batch_size // jax.process_count(),
           seed=config.seed, **shard),
-      load_split=lambda split, max_examples=None: loader.load_split(
-          config.data, split, image_size=config.image_size, max_examples=max_examples),
-      oracle_folder=pathlib.Path(config.data.dir).expanduser() / 'oracles')
+      load_split=_load_split(config),
+      oracle_folder=_oracle_folder(config))
   loop.run(config, folder, data, mesh)
   print(f'done: pictures in {folder}/sheets, curves in {folder}/losses.png, scores in {folder}/scores.json')
+
+
+def evaluate(workdir: str, step: int | None) -> None:
+  """Scores and sheets of a saved step, as its run would have made them, in a folder of their own."""
+  config = workdir_lib.load_config(workdir)
+  loader.prepare(config.data)
+  with checkpoints_lib.Checkpoints(workdir) as saved:
+    parts, meta = saved.restore_part(('ema_params',), step=step)
+  folder = pathlib.Path(workdir).expanduser() / 'evaluations' / f'{meta["step"]:07d}'
+  folder.mkdir(parents=True, exist_ok=True)
+  players = train_state.make_players(config)
+  evaluator = evaluator_lib.Evaluator(
+      players.generator, loop.untrained_params(config, players), config, _load_split(config), _oracle_folder(config))
+  print(scores_lib.format_table(evaluator.evaluate(parts['ema_params'], meta['step'], folder)))
+  sheet = pictures_lib.Pictures(players.generator, config, folder).draw(parts['ema_params'], meta['step'])
+  print(f'step {meta["step"]}: scores in {folder}/scores.json, pictures in {sheet.parent}')
 
 
 def parse_flags(argv):
@@ -77,8 +109,13 @@ def main(argv):
     raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
   cache = os.path.expanduser(_CACHE.value)
   jax.config.update('jax_compilation_cache_dir', cache)
+  if _MODE.value == 'train' and _CONFIG.value is None:
+    raise app.UsageError('--config is missing; give one of configs/*.py, such as --config=configs/portraits32.py')
   try:
-    train(_CONFIG.value, _WORKDIR.value)
+    if _MODE.value == 'train':
+      train(_CONFIG.value, _WORKDIR.value)
+    else:
+      evaluate(_WORKDIR.value, _STEP.value)
   except (ValueError, OSError) as error:
     logging.debug('traceback', exc_info=True)
     sys.exit(f'error: {error}')

@@ -59,7 +59,8 @@ def get_config() -> ml_collections.ConfigDict:
 
   # warm start: the generator as decoder of a variational autoencoder (not in the paper)
   config.reconstruction = ml_collections.ConfigDict(dict(
-      num_steps=0, coarse_steps=0, learning_rate=3e-4, encoder_learning_rate=1e-3, prior_weight=0.004))
+      num_steps=0, batches_per_step=4, rays_per_portrait=128, learning_rate=5e-4, encoder_learning_rate=1e-3, image_weight=4.0,
+      prior_weight=0.004, b1=0.9, b2=0.99, generator_multipliers=dict(heads=2.0, film=2.0, density_beta=0.2)))
 
   # discriminators: channels at full resolution, then after each halving
   config.global_discriminator = ml_collections.ConfigDict(dict(channels=(128, 256, 400, 400, 400, 400)))
@@ -87,6 +88,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.semantic_discriminator = 2e-4
   config.optimizer.b1 = 0.0
   config.optimizer.b2 = 0.9
+  config.optimizer.generator_warmup_steps = 0  # its rate rises from zero over so many steps
   config.optimizer.decay_from = 1.0  # share of the run after which learning rates decay; 1: never
   config.optimizer.generator_multipliers = dict(heads=1.0, film=1.0, density_beta=1.0)
   config.ema_half_life_images = 10_000.0  # 0.5^(batch / half life) a step

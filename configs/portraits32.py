@@ -11,7 +11,7 @@ from configs import ffhq12
 def get_config() -> ml_collections.ConfigDict:
   """ffhq12.py made small."""
   config = ffhq12.get_config().unlock()
-  config.num_steps = 550
+  config.num_steps = 400
   config.batch_size = 8
   config.image_size = 32
   config.coarse_size = 16
@@ -27,19 +27,20 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (16, 32, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.reconstruction.num_steps = 700
-  config.reconstruction.learning_rate = 5e-4
-  config.reconstruction.coarse_steps = 400
+  config.reconstruction.num_steps = 1_050
+  config.reconstruction.rays_per_portrait = 64
+  config.reconstruction.prior_weight = 0.002
   config.r1_share = 0.5
   config.eikonal_share = 1 / 16
 
+  config.optimizer.generator_warmup_steps = 100
   config.optimizer.decay_from = 0.7
 
   config.report_every = 20
-  config.sheet_every = 110
-  config.evaluate_every = 550
+  config.sheet_every = 100
+  config.evaluate_every = 400
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
   config.evaluation.oracle = dict(steps=400)
-  config.checkpoint_every = 110
+  config.checkpoint_every = 100
   return config.lock()

@@ -13,7 +13,6 @@ def get_config() -> ml_collections.ConfigDict:
   config = portraits32.get_config().unlock()
   config.num_steps = 4_400
   config.reconstruction.num_steps = 2_000
-  config.reconstruction.coarse_steps = 1_000
   config.ema_half_life_images = 2_000.0
   config.sheet_every = 250
   config.evaluate_every = 1_100

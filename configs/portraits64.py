@@ -20,7 +20,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.style_dim = 128
   config.num_samples = 16
   config.reconstruction.num_steps = 4_000
-  config.reconstruction.coarse_steps = 2_000
   config.global_discriminator.channels = (32, 64, 96, 128, 128, 128)
   config.semantic_discriminator.channels = (32, 64, 96, 128, 128)
   config.semantic_discriminator.head_width = 128

@@ -28,7 +28,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (8, 8, 8)
   config.semantic_discriminator.head_width = 8
   config.reconstruction.num_steps = 2
-  config.reconstruction.coarse_steps = 1
+  config.reconstruction.batches_per_step = 2
+  config.reconstruction.rays_per_portrait = 16
   config.optimizer.decay_from = 1.0  # so that a run stopped early and resumed is the same run
   config.r1_share = 0.5
 

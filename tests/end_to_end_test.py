@@ -28,9 +28,12 @@ def shared(tmp_path_factory):
 
 
 def main(shared, workdir, *options, config='smoke', env=None):
-  command = [
-      sys.executable, 'main.py', f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data',
-      f'--compilation_cache={shared}/xla', *options]
+  return run_main(
+      shared, f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data', *options, env=env)
+
+
+def run_main(shared, *options, env=None):
+  command = [sys.executable, 'main.py', f'--compilation_cache={shared}/xla', *options]
   environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | (env or {})
   return subprocess.run(
       command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment | QUICK)
@@ -88,6 +91,28 @@ def test_stopping_and_resuming_is_never_stopping(whole, shared, tmp_path):
   by_step = lambda folder: {line['step']: line['generator/adversarial_global'] for line in read_metrics(folder)
                             if 'generator/adversarial_global' in line}
   assert by_step(tmp_path / 'parts') == by_step(workdir)
+
+
+def test_scores_of_a_saved_step_are_reprinted(whole, shared):
+  """Protects the figures of the README: the evaluate mode gives a step the scores that its run gave it, and leaves the run's own alone."""
+  workdir, _ = whole
+  before = (workdir / 'scores.json').read_text()
+  done = run_main(shared, '--mode=evaluate', f'--workdir={workdir}')
+  assert done.returncode == 0, done.stderr[-3000:]
+  folder = workdir / 'evaluations' / f'{STEPS:07d}'
+  latest = lambda text: json.loads(text)['latest']
+  assert (workdir / 'scores.json').read_text() == before
+  again, first = latest((folder / 'scores.json').read_text()), latest(before)
+  assert again['step'] == first['step'] == STEPS
+  for name in ('image', 'mask'):
+    np.testing.assert_allclose(again[name], first[name], rtol=1e-4)
+  assert (folder / 'sheets' / f'samples_{STEPS:07d}.png').exists() and 'mask_agreement' in done.stdout
+
+
+def test_step_that_was_not_saved_is_one_line(whole, shared):
+  """Protects against scoring another step than the one asked for."""
+  done = run_main(shared, '--mode=evaluate', f'--workdir={whole[0]}', '--step=77')
+  assert_one_line(done, 'error: ', '77')
 
 
 def assert_one_line(done, *words):

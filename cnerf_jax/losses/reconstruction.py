@@ -11,11 +11,12 @@ _SMALLEST = 1e-4
 def reconstruction_loss(
     image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3'],
     semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'],
+    *, image_weight: float = 1.0,
 ) -> Float[Array, '']:
-  """Squared error of the image plus cross-entropy of the masks (which must sum to one), each a mean over pixels, unweighted."""
+  """Weighted squared error of the image plus cross-entropy of the masks (which must sum to one), each a mean over pixels."""
   image_term = jnp.mean(jnp.sum((image - real_image)**2, axis=-1))
   mask_term = -jnp.mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1))
-  return image_term + mask_term
+  return image_weight * image_term + mask_term
 
 
 def prior_divergence(

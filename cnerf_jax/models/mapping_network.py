@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnerf_jax.models import initializers
@@ -27,3 +28,14 @@ class MappingNetwork(nn.Module):
           bias_init=initializers.bias_for(x.shape[-1]))(x)
       x = jax.nn.leaky_relu(x, initializers.LEAKY_SLOPE)
     return x
+
+
+def fold_gaussian(params, mean: Float[Array, 'style_dim'], covariance: Float[Array, 'style_dim style_dim']):
+  """Parameters of a mapping network that does to z ~ N(0, I) what `params` do to N(mean, covariance).
+
+  The affine map z → mean + L z, with L the Cholesky factor of the covariance, folds into the first linear layer.
+  """
+  first = params['layer_0']
+  factor = jnp.linalg.cholesky(covariance)
+  folded = {'kernel': factor.T @ first['kernel'], 'bias': first['bias'] + mean @ first['kernel']}
+  return dict(params) | {'layer_0': folded}

@@ -42,8 +42,6 @@ def draw_fakes(
   """Fresh latents, cameras and jitter."""
   latent_key, view_key, jitter_key, eikonal_key = jax.random.split(key, 4)
   num_rays = render_size**2
-  num_points = num_rays * config.num_samples
-  held = 0 if config.eikonal_share >= 1 else max(1, round(config.eikonal_share * num_points))
   return FakeDraw(
       latents=latents_lib.draw_latents(
           latent_key, batch, num_classes=num_classes, style_dim=config.generator.style_dim,
@@ -51,7 +49,14 @@ def draw_fakes(
       viewpoint=camera.draw_viewpoints(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std),
       jitter=jax.random.uniform(jitter_key, (batch, num_rays)),
-      eikonal_indices=jax.random.randint(eikonal_key, (batch, held), 0, num_points))
+      eikonal_indices=draw_eikonal_indices(
+          eikonal_key, batch, num_points=num_rays * config.num_samples, share=config.eikonal_share))
+
+
+def draw_eikonal_indices(key: jax.Array, batch: int, *, num_points: int, share: float) -> Int[Array, 'batch points']:
+  """A random share of each portrait's points, with replacement; none are drawn where the share is 1 and all are meant."""
+  held = 0 if share >= 1 else max(1, round(share * num_points))
+  return jax.random.randint(key, (batch, held), 0, num_points)
 
 
 def draw_classes(key: Array, semantic_mask: Float[Array, 'batch size size classes'], class_draw: str) -> Int[Array, 'batch']:

@@ -62,9 +62,7 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
                'checkpoint_every', 'keep_checkpoints'):
     if config[name] < 1:
       raise ValueError(f'{name} {config[name]} must be at least 1')
-  if config.reconstruction.num_steps and config.generator.mask_fusion != 'softmax':
-    raise ValueError(f'reconstruction.num_steps {config.reconstruction.num_steps} needs masks that sum to one; use '
-                     'generator.mask_fusion softmax, or 0 steps')
+  reconstruction_init.check(config)
   if config.coarse_size < 1 or config.image_size % config.coarse_size:
     raise ValueError(f'coarse_size {config.coarse_size} must divide image_size {config.image_size}')
   for name in ('eikonal_share', 'r1_share'):
@@ -76,6 +74,14 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   if config.num_micro_batches > 1 and config.batch_size % whole_groups:
     raise ValueError(f'r1_share {config.r1_share} of {config.num_micro_batches} micro-batches of batch_size {config.batch_size} '
                      f'tears groups of minibatch stddev; use a multiple of {whole_groups}, or r1_share 1')
+
+
+def untrained_params(config: ml_collections.ConfigDict, players: train_state.Players):
+  """The generator's parameters before any training, warm starts included: the ceiling of the scores."""
+  key = jax.random.split(jax.random.key(config.seed), 3)[0]
+  create = lambda: train_state.create(
+      key, players, optimizers_lib.make_optimizers(config), image_size=config.image_size).generator_params
+  return jax.device_get(jax.jit(create)())
 
 
 def _initial_state(config, players, optimizers, iterator, mesh):
@@ -114,12 +120,9 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
 
   checkpoints = checkpoints_lib.Checkpoints(
       workdir, max_to_keep=config.keep_checkpoints, shard_count=jax.process_count())
-  key = jax.random.split(jax.random.key(config.seed), 3)[0]
-  untrained_params = jax.jit(
-      lambda: train_state.create(key, players, optimizers, image_size=config.image_size).generator_params)()
   if checkpoints.list_steps():
     abstract = jax.eval_shape(
-        lambda: train_state.create(key, players, optimizers, image_size=config.image_size))
+        lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding.replicated(mesh)), abstract)
     state, meta = checkpoints.restore(abstract, data.iterator)
@@ -164,7 +167,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
       if is_primary and due(step, config.evaluate_every):
         if evaluator is None:
           evaluator = evaluator_lib.Evaluator(
-              players.generator, jax.device_get(untrained_params), config, data.load_split, data.oracle_folder, progress.note)
+              players.generator, untrained_params(config, players), config, data.load_split, data.oracle_folder, progress.note)
         scores = evaluator.evaluate(jax.device_get(state.ema_params), step, workdir)
         summary = scores_lib.summary(scores)
         writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})

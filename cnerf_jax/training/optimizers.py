@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import ml_collections
 import optax
 
@@ -46,30 +47,41 @@ def _scale_groups(multipliers: dict[str, float]) -> optax.GradientTransformation
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def generator_optimizer(config: ml_collections.ConfigDict, learning_rate) -> optax.GradientTransformation:
-  """Adam at a learning rate (or schedule) with the multipliers of the generator's groups; the base never moves."""
-  multipliers = dict(config.optimizer.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
-  return optax.chain(_adam(config, learning_rate), _scale_groups(multipliers))
+def generator_optimizer(settings: ml_collections.ConfigDict, learning_rate) -> optax.GradientTransformation:
+  """Adam with the multipliers of the generator's groups; the base never moves.
+
+  Args:
+    settings: `config.optimizer` or `config.reconstruction`: b1, b2 and generator_multipliers.
+    learning_rate: per step, or a schedule.
+  """
+  multipliers = dict(settings.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
+  return optax.chain(_adam(settings, learning_rate), _scale_groups(multipliers))
 
 
 def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
-  """The optimisers of `config.optimizer`; learning rates are per step, constant unless `decay_from` is below 1."""
+  """The optimisers of `config.optimizer`; learning rates are per step, constant unless `decay_from` is below 1.
+
+  The generator's rises linearly over its first `generator_warmup_steps`: discriminators that have seen little yet would
+  undo what a warm start has learnt.
+  """
   settings = config.optimizer
 
-  def schedule(peak):
-    if settings.decay_from >= 1:
-      return peak
+  def schedule(peak, warmup_steps=0):
     flat = int(settings.decay_from * config.num_steps)
-    return optax.join_schedules(
-        [optax.constant_schedule(peak), optax.cosine_decay_schedule(peak, max(config.num_steps - flat, 1), alpha=0.1)],
-        [flat])
+
+    def rate(step):
+      rising = jnp.minimum((step + 1) / (warmup_steps + 1), 1.0)
+      decay = optax.cosine_decay_schedule(1.0, max(config.num_steps - flat, 1), alpha=0.1)
+      falling = 1.0 if settings.decay_from >= 1 else decay(jnp.maximum(step - flat, 0))
+      return peak * rising * falling
+
+    return rate
 
   return Optimizers(
-      generator=generator_optimizer(config, schedule(settings.generator)),
-      global_discriminator=_adam(config, schedule(settings.global_discriminator)),
-      semantic_discriminator=_adam(config, schedule(settings.semantic_discriminator)))
+      generator=generator_optimizer(settings, schedule(settings.generator, settings.generator_warmup_steps)),
+      global_discriminator=_adam(settings, schedule(settings.global_discriminator)),
+      semantic_discriminator=_adam(settings, schedule(settings.semantic_discriminator)))
 
 
-def _adam(config, learning_rate) -> optax.GradientTransformation:
-  return optax.chain(
-      optax.scale_by_adam(b1=config.optimizer.b1, b2=config.optimizer.b2), optax.scale_by_learning_rate(learning_rate))
+def _adam(settings, learning_rate) -> optax.GradientTransformation:
+  return optax.chain(optax.scale_by_adam(b1=settings.b1, b2=settings.b2), optax.scale_by_learning_rate(learning_rate))

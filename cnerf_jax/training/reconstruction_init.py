@@ -2,31 +2,128 @@
 
 A variational autoencoder whose decoder is the CNeRF generator: an encoder guesses z, the generator renders it from the real image's
 camera, and latents are held near the prior. It puts every class in its place, ties latents to people, and can't collapse; the GAN that
-follows makes pictures sharp. Needs known viewpoints and masks that sum to one (softmax fusion). The encoder is left behind.
+follows makes pictures sharp. The loss is a mean over pixels, so a few random rays of many portraits teach more than all rays of a
+few. Needs known viewpoints and masks that sum to one (softmax fusion).
+
+Encoded latents of real portraits end up near N(0, I), but not on it: a few directions are several times wider. Drawn as they are,
+latents would give people that are all alike, so the Gaussian of the encoded latents is folded into the mapping network. The encoder
+is left behind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import flax.struct
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 import ml_collections
+import numpy as np
 import optax
 
-from cnerf_jax import latents as latents_lib
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
+from cnerf_jax.losses import eikonal
+from cnerf_jax.losses import minimal_surface
 from cnerf_jax.losses import reconstruction
+from cnerf_jax.models import mapping_network
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import draws
-from cnerf_jax.training import generator_step
 from cnerf_jax.training import optimizers as optimizers_lib
-from cnerf_jax.training import progressive
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 
 
+# Encoded after the last step, to measure the Gaussian of their latents: many times the width of z.
+_PORTRAITS_FOR_GAUSSIAN = 4096
+
+
+@flax.struct.dataclass
+class Redrawn:
+  """Some pixels of redrawn portraits, and what geometry losses say of them.
+
+  Attributes:
+    rgb: [batch, rays, 3] in [-1, 1].
+    semantic_mask: [batch, rays, classes].
+    eikonal_loss: scalar, unweighted.
+    minimal_surface_loss: scalar, unweighted.
+  """
+
+  rgb: Float[Array, 'batch rays 3']
+  semantic_mask: Float[Array, 'batch rays classes']
+  eikonal_loss: Float[Array, '']
+  minimal_surface_loss: Float[Array, '']
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Refuses, in one line, a warm start that can't run."""
+  settings = config.reconstruction
+  if not settings.num_steps:
+    return
+  if config.generator.mask_fusion != 'softmax':
+    raise ValueError(f'reconstruction.num_steps {settings.num_steps} needs masks that sum to one; use '
+                     'generator.mask_fusion softmax, or 0 steps')
+  if settings.batches_per_step < 1:
+    raise ValueError(f'reconstruction.batches_per_step {settings.batches_per_step} must be at least 1')
+  if not 1 <= settings.rays_per_portrait <= config.image_size**2:
+    raise ValueError(f'reconstruction.rays_per_portrait {settings.rays_per_portrait} must be in 1..{config.image_size**2}, '
+                     'the pixels of an image')
+
+
+def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> Int[Array, 'batch rays']:
+  """Pixels of each portrait, row-major, drawn with replacement; all of them in order where as many rays as pixels are asked for."""
+  if num_rays == num_pixels:
+    return jnp.broadcast_to(jnp.arange(num_pixels), (batch, num_pixels))
+  return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
+
+
+def redraw(
+    players: train_state.Players, params, key: Array, z: Float[Array, 'batch style_dim'], viewpoint: Float[Array, 'batch 2'],
+    pixels: Int[Array, 'batch rays'], config: ml_collections.ConfigDict,
+) -> Redrawn:
+  """The pixels of portraits as the generator draws them from z; differentiable by params and z."""
+  generator = players.generator
+  batch, num_rays = pixels.shape
+  jitter_key, eikonal_key = jax.random.split(key)
+  portrait = sampler.portrait(generator, params, sampler.map_latents(generator, params, z))
+  camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1], image_size=config.image_size)
+  rays = take_pixels(rays_lib.cast_rays(camera, image_size=config.image_size), pixels)
+  jitter = jax.random.uniform(jitter_key, (batch, num_rays))
+  distances = rays_lib.offset_distances(camera.near, camera.far, jitter, num_samples=config.num_samples)
+  num_chunks = sampler.choose_num_chunks(num_rays, batch * config.num_samples * generator.num_classes * generator.width)
+  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
+  points = volume_rendering.sample_points(rays, distances).reshape(batch, -1, 3)
+  held = draws.draw_eikonal_indices(eikonal_key, batch, num_points=points.shape[1], share=config.eikonal_share)
+  if held.shape[-1]:
+    points = jnp.take_along_axis(points, held[..., None], axis=1)
+  return Redrawn(
+      rgb=rendering.rgb,
+      semantic_mask=rendering.semantic_mask,
+      eikonal_loss=eikonal.eikonal_loss(portrait.sdf, points),
+      minimal_surface_loss=minimal_surface.minimal_surface_loss(rendering.sdf))
+
+
+def encoded_gaussian(
+    encode: Callable[[dict], portrait_encoder.LatentGaussian], batches: Iterator, num_batches: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and covariance of the latents of real portraits: of the Gaussians' means, plus their mean variance."""
+  guesses = [jax.device_get(encode(next(batches))) for _ in range(num_batches)]
+  means = np.concatenate([guess.mean for guess in guesses]).astype(np.float64)
+  variances = np.exp(np.concatenate([guess.log_variance for guess in guesses]).astype(np.float64))
+  covariance = np.cov(means, rowvar=False) + np.diag(variances.mean(axis=0))
+  return means.mean(axis=0).astype(np.float32), covariance.astype(np.float32)
+
+
+def take_pixels(tree, pixels: Int[Array, 'batch rays']):
+  """The pixels of every leaf [batch, num_pixels, channels]."""
+  return jax.tree.map(lambda x: jnp.take_along_axis(x, pixels[..., None], axis=1), tree)
+
+
 def initialise(
-    key: jax.Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator, mesh,
+    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ):
   """Generator parameters that draw people, if softly.
@@ -35,59 +132,69 @@ def initialise(
     key: random key.
     players: the modules.
     params: the generator's parameters.
-    config: of the run; `config.reconstruction` says how long, how fast and at which resolutions.
-    iterator: batches of real portraits.
+    config: of the run; `config.reconstruction` says how long, how fast and how many rays.
+    iterator: batches of real portraits, of this process's share of `config.batch_size`.
     mesh: of devices.
     on_step: called with (steps done, reconstruction loss) now and then.
+
+  Returns:
+    Parameters like `params`.
   """
   settings = config.reconstruction
   weights = config.loss_weights.generator
   generator = players.generator
+  batch_size = settings.batches_per_step * config.batch_size
   encoder = portrait_encoder.PortraitEncoder(generator.style_dim)
   encoder_key, key = jax.random.split(key)
   image = jnp.zeros((1, config.image_size, config.image_size, 3))
   masks = jnp.zeros(image.shape[:-1] + (generator.num_classes,))
   params = (params, encoder.init(encoder_key, image, masks))
   rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
-  optimizers = (optimizers_lib.generator_optimizer(config, rate), optax.adam(settings.encoder_learning_rate))
+  optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
 
-  def make_step(render_size):
-    def step(carry, batch):
-      params, optimizer_states, key, i = carry
-      draw_key, latent_key = jax.random.split(jax.random.fold_in(key, i))
-      draw = draws.draw_fakes(
-          draw_key, config.batch_size, config, num_classes=generator.num_classes, render_size=render_size)
-      real_image = progressive.soften(batch['image'], render_size)
-      real_mask = progressive.soften(batch['semantic_mask'], render_size)
+  def step(carry, batch):
+    params, optimizer_states, key, i = carry
+    pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
+    pixels = draw_pixels(pixel_key, batch_size, num_rays=settings.rays_per_portrait, num_pixels=config.image_size**2)
+    flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
+    real_image, real_mask = take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
 
-      def loss(params):
-        generator_params, encoder_params = params
-        guess = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
-        z = guess.draw(latent_key)
-        own = draw.replace(
-            viewpoint=batch['viewpoint'],
-            latents=latents_lib.Latents(z=jnp.stack([z, z], axis=1), choice=jnp.zeros_like(draw.latents.choice)))
-        fakes = generator_step.render_fakes(players, generator_params, own, config, render_size=render_size)
-        likeness = reconstruction.reconstruction_loss(fakes.image, real_image, fakes.semantic_mask, real_mask)
-        divergence = reconstruction.prior_divergence(guess.mean, guess.log_variance)
-        geometry = weights.eikonal * fakes.eikonal_loss + weights.minimal_surface * fakes.minimal_surface_loss
-        return likeness + settings.prior_weight * divergence + geometry, likeness
+    def loss(params):
+      generator_params, encoder_params = params
+      guess = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
+      redrawn = redraw(players, generator_params, render_key, guess.draw(latent_key), batch['viewpoint'], pixels, config)
+      likeness = reconstruction.reconstruction_loss(
+          redrawn.rgb, real_image, redrawn.semantic_mask, real_mask, image_weight=settings.image_weight)
+      divergence = reconstruction.prior_divergence(guess.mean, guess.log_variance)
+      geometry = weights.eikonal * redrawn.eikonal_loss + weights.minimal_surface * redrawn.minimal_surface_loss
+      return likeness + settings.prior_weight * divergence + geometry, likeness
 
-      grads, likeness = jax.grad(loss, has_aux=True)(params)
-      updates = [o.update(g, s, p) for o, g, s, p in zip(optimizers, grads, optimizer_states, params)]
-      params = tuple(optax.apply_updates(p, u) for p, (u, _) in zip(params, updates))
-      return (params, tuple(s for _, s in updates), key, i + 1), likeness
+    grads, likeness = jax.grad(loss, has_aux=True)(params)
+    updates = [o.update(g, s, p) for o, g, s, p in zip(optimizers, grads, optimizer_states, params)]
+    params = tuple(optax.apply_updates(p, u) for p, (u, _) in zip(params, updates))
+    return (params, tuple(s for _, s in updates), key, i + 1), likeness
 
-    return sharding.jit_step(step, mesh)
-
-  steps = {size: make_step(size) for size in {config.coarse_size, config.image_size}}
+  step = sharding.jit_step(step, mesh)
   carry = jax.device_put(
       (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)),
       sharding.replicated(mesh))
+  batches = _joined_batches(iterator, settings.batches_per_step, mesh)
   for i in range(settings.num_steps):
-    size = progressive.render_size_at(
-        i, image_size=config.image_size, coarse_size=config.coarse_size, coarse_steps=settings.coarse_steps)
-    carry, likeness = steps[size](carry, sharding.put_batch(next(iterator), mesh))
+    carry, likeness = step(carry, next(batches))
     if (i + 1) % 10 == 0 or i + 1 == settings.num_steps:
       on_step(i + 1, float(likeness))
-  return carry[0][0]
+  params, encoder_params = carry[0]
+
+  encode = jax.jit(
+      lambda batch: encoder.apply(encoder_params, batch['image'], batch['semantic_mask']),
+      out_shardings=sharding.replicated(mesh))
+  gaussian = encoded_gaussian(encode, batches, -(-_PORTRAITS_FOR_GAUSSIAN // batch_size))
+  mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
+  return {'params': dict(params['params']) | {'mapping': mapping}}
+
+
+def _joined_batches(iterator, count, mesh):
+  """Global batches of `count` batches of this process's iterator each."""
+  while True:
+    parts = [next(iterator) for _ in range(count)]
+    yield sharding.put_batch({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, mesh)

@@ -13,6 +13,8 @@ def test_loss_is_squared_error_and_cross_entropy():
   mask, shares = jnp.full((1, 2, 1, 2), 0.5), jnp.array([[1.0, 0.0], [0.25, 0.75]]).reshape(1, 2, 1, 2)
   loss = reconstruction.reconstruction_loss(image, real, mask, shares)
   np.testing.assert_allclose(loss, (3 + 0.75) / 2 + math.log(2), rtol=1e-6)
+  weighted = reconstruction.reconstruction_loss(image, real, mask, shares, image_weight=4.0)
+  np.testing.assert_allclose(weighted, 4 * (3 + 0.75) / 2 + math.log(2), rtol=1e-6)
 
 
 def test_absent_mask_costs_much_but_not_all():

@@ -72,3 +72,22 @@ def test_rates_decay_at_the_end():
   np.testing.assert_allclose(size_at[0.5][:21], 1e-2, rtol=1e-4)
   np.testing.assert_allclose(size_at[0.5][30], 0.55e-2, rtol=1e-3)
   np.testing.assert_allclose(size_at[0.5][40], 1e-3, rtol=1e-3)
+
+
+def test_generator_rate_rises_alone():
+  """Protects a warm start from untrained discriminators: the generator's rate rises over its first steps, theirs is whole at once."""
+  config = tiny.make_config(
+      optimizer__generator_warmup_steps=3, optimizer__generator=1e-2, optimizer__global_discriminator=1e-2)
+  optimizers = optimizers_lib.make_optimizers(config)
+  sizes = {}
+  for name in ('generator', 'global_discriminator'):
+    optimizer = getattr(optimizers, name)
+    params = {'x': jnp.zeros(())}
+    state = optimizer.init(params)
+    update = jax.jit(optimizer.update)
+    sizes[name] = []
+    for _ in range(6):
+      step, state = update({'x': jnp.ones(())}, state, params)
+      sizes[name].append(-float(step['x']))
+  np.testing.assert_allclose(sizes['generator'], 1e-2 * np.array([0.25, 0.5, 0.75, 1, 1, 1]), rtol=1e-4)
+  np.testing.assert_allclose(sizes['global_discriminator'], 1e-2, rtol=1e-4)

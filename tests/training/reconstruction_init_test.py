@@ -1,25 +1,34 @@
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tiny
 
-import jax
-
+from cnerf_jax import camera
+from cnerf_jax import sampler
+from cnerf_jax.models import portrait_encoder
 from cnerf_jax.training import reconstruction_init
 from cnerf_jax.training import sharding
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def test_generator_learns_to_redraw_portraits():
-  """Protects the warm start: redrawn portraits come to look like the reals, by the generator's parameters."""
-  config = tiny.make_config(reconstruction__num_steps=30, reconstruction__learning_rate=3e-3)
+def _config(**changes):
+  settings = dict(reconstruction__batches_per_step=1, reconstruction__rays_per_portrait=8) | changes
+  return tiny.make_config(**settings)
+
+
+@pytest.mark.parametrize('batches_per_step', [1, 2])
+def test_generator_learns_to_redraw_portraits(batches_per_step):
+  """Protects the warm start: redrawn portraits come to look like the reals, by the generator's parameters, also from several batches at once."""
+  config = _config(reconstruction__num_steps=30, reconstruction__learning_rate=3e-3, reconstruction__batches_per_step=batches_per_step)
   players, _, state = tiny.make_run(config)
   params = jax.device_get(state.generator_params)
   losses = []
-  batches = itertools.repeat(tiny.make_batch(config))
+  batches = itertools.repeat(jax.device_get(tiny.make_batch(config)))
   fitted = reconstruction_init.initialise(
       jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]),
       on_step=lambda step, loss: losses.append((step, loss)))
@@ -27,3 +36,60 @@ def test_generator_learns_to_redraw_portraits():
   assert losses[-1][1] < losses[0][1]
   assert tiny.flat(fitted).keys() == tiny.flat(params).keys()
   assert all(np.isfinite(value).all() for value in tiny.flat(fitted).values())
+
+
+def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
+  """Protects the pairing of rays and real pixels: pixel i of a redrawn portrait is pixel i of the rendered image."""
+  config = _config()
+  players, _, state = tiny.make_run(config)
+  params = jax.device_get(state.generator_params)
+  z = jax.random.normal(jax.random.key(1), (2, config.generator.style_dim))
+  viewpoint = jnp.array([[0.3, -0.1], [-0.2, 0.1]])
+  pixels = jnp.array([[0, 5, 15, 5], [7, 1, 2, 12]])
+  monkeypatch.setattr(jax.random, 'uniform', lambda key, shape: jnp.zeros(shape))  # no jitter
+  some = reconstruction_init.redraw(players, params, jax.random.key(0), z, viewpoint, pixels, config)
+  whole = sampler.render(
+      players.generator, params, sampler.map_latents(players.generator, params, z),
+      camera.orbit(viewpoint[:, 0], viewpoint[:, 1], image_size=config.image_size), image_size=config.image_size,
+      num_samples=config.num_samples)
+  for name in ('rgb', 'semantic_mask'):
+    image = np.asarray(getattr(whole, name))
+    expected = np.take_along_axis(image.reshape(2, 16, -1), np.asarray(pixels)[..., None], axis=1)
+    np.testing.assert_allclose(getattr(some, name), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_drawn_pixels_cover_the_image():
+  """Protects the estimate of the mean over pixels: all are drawn as often, or each once where there are as many rays as pixels."""
+  drawn = reconstruction_init.draw_pixels(jax.random.key(0), 400, num_rays=8, num_pixels=16)
+  counts = np.bincount(np.asarray(drawn).ravel(), minlength=16)
+  assert drawn.shape == (400, 8) and counts.min() > 140 and counts.max() < 260
+  every = reconstruction_init.draw_pixels(jax.random.key(0), 3, num_rays=16, num_pixels=16)
+  np.testing.assert_array_equal(every, np.tile(np.arange(16), (3, 1)))
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    (dict(reconstruction__batches_per_step=0), 'reconstruction.batches_per_step 0'),
+    (dict(reconstruction__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
+    (dict(reconstruction__rays_per_portrait=0), 'rays_per_portrait 0'),
+    (dict(generator__mask_fusion='raw'), 'needs masks that sum to one'),
+])
+def test_warm_start_that_cannot_run_is_refused(change, words):
+  """Protects the hours before the warm start would fail: value, rule, remedy in one line."""
+  config = _config(**(dict(reconstruction__num_steps=3) | change))
+  with pytest.raises(ValueError, match=words):
+    reconstruction_init.check(config)
+  reconstruction_init.check(_config(**(change | dict(reconstruction__num_steps=0))))
+
+
+def test_gaussian_of_encoded_latents_holds_their_spread():
+  """Protects the diversity of drawn people: samples of the encoded Gaussians have the mean and covariance it reports."""
+  rng = np.random.default_rng(0)
+  guesses = [
+      portrait_encoder.LatentGaussian(
+          mean=rng.normal([1.0, -1.0], [2.0, 0.1], (500, 2)), log_variance=np.log(np.full((500, 2), [0.25, 1.0])))
+      for _ in range(4)]
+  mean, covariance = reconstruction_init.encoded_gaussian(lambda guess: guess, iter(guesses), 4)
+  drawn = np.concatenate([g.mean + np.exp(g.log_variance / 2) * rng.normal(size=g.mean.shape) for g in guesses])
+  np.testing.assert_allclose(mean, drawn.mean(axis=0), atol=0.15)
+  np.testing.assert_allclose(covariance, np.cov(drawn, rowvar=False), atol=0.35)
+  np.testing.assert_allclose(np.diag(covariance), [4.25, 1.01], rtol=0.1)
