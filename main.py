@@ -1,6 +1,7 @@
-"""Trains a CNeRF, or scores one that is trained.
+"""Trains a CNeRF, says what training would take, or scores one that is trained.
 
   python main.py --config=configs/portraits32.py --workdir=DIR [--config.key=value ...]
+  python main.py --mode=plan --config=configs/portraits64.py
   python main.py --mode=evaluate --workdir=DIR [--step=STEP]
 
 The first command again resumes the run. See configs/ for what can be trained and README.md for what comes out.
@@ -28,18 +29,33 @@ from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import loop
 from cnerf_jax.training import pictures as pictures_lib
+from cnerf_jax.training import plan as plan_lib
+from cnerf_jax.training import processes
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 from cnerf_jax.training import workdir as workdir_lib
 from data_pipeline import loader
 
-_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'Trains, or scores a saved step of a run and draws its sheets.')
+_MODE = flags.DEFINE_enum(
+    'mode', 'train', ['train', 'plan', 'evaluate'],
+    'Trains; or says what a run takes in memory and hours; or scores a saved step of a run and draws its sheets.')
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'Config of the run, one of configs/*.py.', lock_config=True)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if it does not exist, resumed if it does.')
 _CACHE = flags.DEFINE_string(
     'compilation_cache', '~/.cache/cnerf_jax/xla', 'Folder of compiled programs, so that a restart need not compile.')
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator', None, 'Several processes: HOST:PORT of the first, the same for all; "auto" on TPU pods, Slurm and the like.')
+_NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'With --coordinator=HOST:PORT: how many processes.', lower_bound=1)
+_PROCESS_ID = flags.DEFINE_integer('process_id', None, 'With --coordinator=HOST:PORT: which one this is, from 0.', lower_bound=0)
 _STEP = flags.DEFINE_integer('step', None, 'With --mode=evaluate: the saved step; the newest sound one by default.', lower_bound=0)
-flags.mark_flag_as_required('workdir')
+
+
+def prepare_data(config) -> None:
+  """Makes the data set on first use: the first process, then those that don't share its disk."""
+  prepare = lambda: loader.prepare(config.data)
+  processes.first_alone(prepare)
+  if jax.process_index():
+    prepare()
 
 
 def _load_split(config):
@@ -57,7 +73,7 @@ def train(config, workdir: str) -> None:
   logging.info('%d x %s', mesh.size, jax.devices()[0].device_kind)
   loop.check(config, mesh)
   folder = workdir_lib.claim(workdir, config)
-  loader.prepare(config.data)
+  prepare_data(config)
   shard = dict(shard_index=jax.process_index(), shard_count=jax.process_count())
   data = loop.Data(
       iterator=loader.training_iterator(
@@ -66,7 +82,16 @@ def train(config, workdir: str) -> None:
       load_split=_load_split(config),
       oracle_folder=_oracle_folder(config))
   loop.run(config, folder, data, mesh)
-  print(f'done: pictures in {folder}/sheets, curves in {folder}/losses.png, scores in {folder}/scores.json')
+  if jax.process_index() == 0:
+    print(f'done: pictures in {folder}/sheets, curves in {folder}/losses.png, scores in {folder}/scores.json')
+
+
+def plan(config) -> None:
+  """Parameters, FLOPs, memory, largest batch and hours of a run on these devices; compiles, times a step, trains nothing."""
+  mesh = sharding.make_mesh()
+  loop.check(config, mesh)
+  note = lambda text: print(f'plan: {text}', file=sys.stderr)
+  print(plan_lib.format_plan(plan_lib.make(config, mesh, note=note), config, mesh))
 
 
 def evaluate(workdir: str, step: int | None) -> None:
@@ -109,11 +134,19 @@ def main(argv):
     raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
   cache = os.path.expanduser(_CACHE.value)
   jax.config.update('jax_compilation_cache_dir', cache)
-  if _MODE.value == 'train' and _CONFIG.value is None:
+  mode = _MODE.value
+  if mode in ('train', 'plan') and _CONFIG.value is None:
     raise app.UsageError('--config is missing; give one of configs/*.py, such as --config=configs/portraits32.py')
+  if mode in ('train', 'evaluate') and _WORKDIR.value is None:
+    raise app.UsageError('--workdir is missing; give the folder of the run')
+  if mode != 'train' and _COORDINATOR.value is not None:
+    raise app.UsageError(f'--coordinator is for --mode=train; leave it out with --mode={mode}')
   try:
-    if _MODE.value == 'train':
+    if mode == 'train':
+      processes.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
       train(_CONFIG.value, _WORKDIR.value)
+    elif mode == 'plan':
+      plan(_CONFIG.value)
     else:
       evaluate(_WORKDIR.value, _STEP.value)
   except (ValueError, OSError) as error:

@@ -1,6 +1,7 @@
 """Times whole training steps: python -m benchmarks.step --config=configs/portraits32.py --repeats=5 [--config.key=value ...]
 
-Prints a row (median, minimum, maximum seconds; images/s; temporary memory; load) and appends it to --output as JSON.
+Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and their share of what matrix products reach on this
+machine; memory; load) and appends it to --output as JSON.
 """
 
 import json
@@ -14,7 +15,10 @@ import jax
 from ml_collections import config_flags
 import numpy as np
 
+from benchmarks import machine
+from cnerf_jax.training import loop
 from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import plan
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step
@@ -38,7 +42,8 @@ def random_batch(config, num_classes: int) -> dict[str, np.ndarray]:
 def measure(config, repeats: int) -> dict:
   """Times `repeats` steps of a config on all devices."""
   mesh = sharding.make_mesh()
-  sharding.check_batch(config.batch_size, mesh)
+  loop.check(config, mesh)
+  config = plan.resolve(config, mesh)
   players = train_state.make_players(config)
   optimizers = optimizers_lib.make_optimizers(config)
   state = jax.device_put(
@@ -55,12 +60,14 @@ def measure(config, repeats: int) -> dict:
     seconds.append(time.perf_counter() - started)
   seconds = seconds[2:]
   memory = step.memory_analysis()
-  median = float(np.median(seconds))
   return dict(
       device=jax.devices()[0].device_kind, devices=mesh.size, image_size=config.image_size, width=config.generator.width,
-      num_samples=config.num_samples, batch_size=config.batch_size, median_seconds=median, min_seconds=min(seconds),
-      max_seconds=max(seconds), images_per_second=config.batch_size / median, compile_seconds=compile_seconds,
-      temporary_megabytes=memory.temp_size_in_bytes / 1e6 if memory else None, load=os.getloadavg()[0])
+      num_samples=config.num_samples, batch_size=config.batch_size, compile_seconds=compile_seconds,
+      temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None, load=os.getloadavg()[0],
+      **machine.figures(
+          seconds, images=config.batch_size, flops=plan.count_flops_per_image(config) * config.batch_size,
+          peak=machine.matrix_peak() * mesh.size),
+      peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
 
 
 def main(argv):

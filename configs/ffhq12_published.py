@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 0
   config.num_steps = 300_000
   config.batch_size = 24
-  config.num_micro_batches = 1  # gradient accumulation: equal results, less memory
+  config.num_micro_batches = 1  # gradient accumulation: equal results, less memory; 0: as few as fit the device
   config.image_size = 64  # pixels
   config.coarse_size = 64  # pixels; the first coarse_steps are rendered at this size
   config.coarse_steps = 0
@@ -60,7 +60,7 @@ def get_config() -> ml_collections.ConfigDict:
   # warm start: the generator as decoder of a variational autoencoder (not in the paper)
   config.reconstruction = ml_collections.ConfigDict(dict(
       num_steps=0, batches_per_step=4, rays_per_portrait=128, learning_rate=5e-4, encoder_learning_rate=1e-3, image_weight=4.0,
-      prior_weight=0.004, b1=0.9, b2=0.99, generator_multipliers=dict(heads=2.0, film=2.0, density_beta=0.2)))
+      prior_weight=0.004, num_encoded=4096, b1=0.9, b2=0.99, generator_multipliers=dict(heads=2.0, film=2.0, density_beta=0.2)))
 
   # discriminators: channels at full resolution, then after each halving
   config.global_discriminator = ml_collections.ConfigDict(dict(channels=(128, 256, 400, 400, 400, 400)))

@@ -1,4 +1,4 @@
-"""The quick start: procedural portraits at 32x32 on two CPU cores, 20 minutes of training.
+"""The quick start: procedural portraits at 32x32 on two CPU cores, 15 to 20 minutes of training.
 
   python main.py --config=configs/portraits32.py --workdir=DIR
 """
@@ -11,7 +11,7 @@ from configs import ffhq12
 def get_config() -> ml_collections.ConfigDict:
   """ffhq12.py made small."""
   config = ffhq12.get_config().unlock()
-  config.num_steps = 400
+  config.num_steps = 200
   config.batch_size = 8
   config.image_size = 32
   config.coarse_size = 16
@@ -27,18 +27,23 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (16, 32, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.reconstruction.num_steps = 1_050
+  config.reconstruction.num_steps = 1_300
   config.reconstruction.rays_per_portrait = 64
   config.reconstruction.prior_weight = 0.002
   config.r1_share = 0.5
   config.eikonal_share = 1 / 16
 
-  config.optimizer.generator_warmup_steps = 100
+  # gentle, so that discriminators sharpen what the warm start has learnt, and don't undo it (docs/convergence.md)
+  config.optimizer.generator = 2e-5
+  config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
+  config.optimizer.generator_warmup_steps = 50
   config.optimizer.decay_from = 0.7
+  config.loss_weights.generator.adversarial_semantic = 0.5
+  config.loss_weights.generator.semantic_class = 0.2
 
   config.report_every = 20
   config.sheet_every = 100
-  config.evaluate_every = 400
+  config.evaluate_every = 200
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
   config.evaluation.oracle = dict(steps=400)

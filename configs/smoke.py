@@ -30,6 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.reconstruction.num_steps = 2
   config.reconstruction.batches_per_step = 2
   config.reconstruction.rays_per_portrait = 16
+  config.reconstruction.num_encoded = 64
   config.optimizer.decay_from = 1.0  # so that a run stopped early and resumed is the same run
   config.r1_share = 0.5
 

@@ -8,15 +8,23 @@ from jaxtyping import Array, Float
 _SMALLEST = 1e-4
 
 
+def image_error(image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3']) -> Float[Array, '']:
+  """Squared error summed over colours, mean over pixels."""
+  return jnp.mean(jnp.sum((image - real_image)**2, axis=-1))
+
+
+def mask_error(semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes']) -> Float[Array, '']:
+  """Cross-entropy of masks that sum to one, nats, mean over pixels."""
+  return -jnp.mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1))
+
+
 def reconstruction_loss(
     image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3'],
     semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'],
     *, image_weight: float = 1.0,
 ) -> Float[Array, '']:
-  """Weighted squared error of the image plus cross-entropy of the masks (which must sum to one), each a mean over pixels."""
-  image_term = jnp.mean(jnp.sum((image - real_image)**2, axis=-1))
-  mask_term = -jnp.mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1))
-  return image_weight * image_term + mask_term
+  """`image_error`, weighted, plus `mask_error`."""
+  return image_weight * image_error(image, real_image) + mask_error(semantic_mask, real_mask)
 
 
 def prior_divergence(

@@ -14,17 +14,17 @@ import numpy as np
 
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import scores as scores_lib
-from cnerf_jax.models import discriminator_blocks
 from cnerf_jax.training import accumulation
 from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import health
-from cnerf_jax.training import reconstruction_init
 from cnerf_jax.training import metrics as metrics_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import pictures as pictures_lib
+from cnerf_jax.training import plan
 from cnerf_jax.training import progressive
+from cnerf_jax.training import reconstruction_init
 from cnerf_jax.training import sharding
 from cnerf_jax.training import sphere_init
 from cnerf_jax.training import train_state
@@ -50,7 +50,6 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   """Refuses, in one line, a config that can't run on these devices."""
   semantics.class_set(config.data.class_set)
   sharding.check_batch(config.batch_size, mesh)
-  accumulation.check(config.batch_size, config.num_micro_batches)
   if config.batch_size % jax.process_count():
     raise ValueError(f'batch_size {config.batch_size} does not divide over {jax.process_count()} processes; use a '
                      f'multiple of {jax.process_count()}')
@@ -70,10 +69,10 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
       raise ValueError(f'{name} {config[name]} must be in (0, 1]; 1 holds every sample')
   if abs(1 / config.r1_share - round(1 / config.r1_share)) > 1e-6:
     raise ValueError(f'r1_share {config.r1_share} must be one over a whole number, such as 1, 0.5 or 0.25')
-  whole_groups = discriminator_blocks.group_size(config.batch_size) * round(1 / config.r1_share) * config.num_micro_batches
-  if config.num_micro_batches > 1 and config.batch_size % whole_groups:
-    raise ValueError(f'r1_share {config.r1_share} of {config.num_micro_batches} micro-batches of batch_size {config.batch_size} '
-                     f'tears groups of minibatch stddev; use a multiple of {whole_groups}, or r1_share 1')
+  if config.num_micro_batches < 0:
+    raise ValueError(f'num_micro_batches {config.num_micro_batches} must be at least 0; 0 chooses as few as fit')
+  if config.num_micro_batches != plan.AUTO:
+    accumulation.check(config.batch_size, config.num_micro_batches, config.r1_share)
 
 
 def untrained_params(config: ml_collections.ConfigDict, players: train_state.Players):
@@ -100,7 +99,12 @@ def _initial_state(config, players, optimizers, iterator, mesh):
           on_step=lambda step, loss: progress.update(step, {'loss': loss}))
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
-  return jax.device_put(state, sharding.replicated(mesh))
+  return sharding.replicate(state, mesh)
+
+
+def _meta(health_state, config) -> dict[str, Any]:
+  """What a checkpoint keeps beside the state."""
+  return {'health': dataclasses.asdict(health_state), 'num_micro_batches': config.num_micro_batches}
 
 
 def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, mesh) -> dict[str, Any]:
@@ -111,10 +115,6 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
   """
   players = train_state.make_players(config)
   optimizers = optimizers_lib.make_optimizers(config)
-  step_fns = {
-      size: sharding.jit_step(train_step.make_train_step(config, players, optimizers, render_size=size), mesh)
-      for size in {config.coarse_size, config.image_size}}
-  norms_fn = jax.jit(train_step.make_term_gradient_norms(config, players))
   class_names = semantics.class_set(config.data.class_set).classes
   is_primary = jax.process_index() == 0
 
@@ -128,10 +128,16 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
     state, meta = checkpoints.restore(abstract, data.iterator)
     logging.info('Resumed from step %d.', meta['step'])
     health_state = health.HealthState(since=meta['health']['since'], warned=tuple(meta['health']['warned']))
+    config = plan.resolve(config, mesh, earlier=meta.get('num_micro_batches'))
   else:
+    config = plan.resolve(config, mesh, lambda text: logging.info('plan: %s', text))
     state = _initial_state(config, players, optimizers, data.iterator, mesh)
     health_state = health.HealthState()
-    checkpoints.save(0, state, data.iterator, {'health': dataclasses.asdict(health_state)})
+    checkpoints.save(0, state, data.iterator, _meta(health_state, config))
+  step_fns = {
+      size: sharding.jit_step(train_step.make_train_step(config, players, optimizers, render_size=size), mesh)
+      for size in {config.coarse_size, config.image_size}}
+  norms_fn = jax.jit(train_step.make_term_gradient_norms(config, players))
 
   first = int(state.step)
   writer = metrics_lib.create_writer(workdir, start_step=first)
@@ -174,8 +180,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
         score = summary['image_normalised']
         progress.note(scores_lib.format_table(scores))
       if due(step, config.checkpoint_every):
-        checkpoints.save(
-            step, state, data.iterator, {'health': dataclasses.asdict(health_state)}, score=score)
+        checkpoints.save(step, state, data.iterator, _meta(health_state, config), score=score)
         writer.flush()
         if is_primary:
           pictures.draw_curves()

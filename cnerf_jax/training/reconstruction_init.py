@@ -37,10 +37,6 @@ from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 
 
-# Encoded after the last step, to measure the Gaussian of their latents: many times the width of z.
-_PORTRAITS_FOR_GAUSSIAN = 4096
-
-
 @flax.struct.dataclass
 class Redrawn:
   """Some pixels of redrawn portraits, and what geometry losses say of them.
@@ -68,6 +64,9 @@ def check(config: ml_collections.ConfigDict) -> None:
                      'generator.mask_fusion softmax, or 0 steps')
   if settings.batches_per_step < 1:
     raise ValueError(f'reconstruction.batches_per_step {settings.batches_per_step} must be at least 1')
+  if settings.num_encoded <= config.generator.style_dim:
+    raise ValueError(f'reconstruction.num_encoded {settings.num_encoded} must be more than generator.style_dim '
+                     f'{config.generator.style_dim}, better many times as many')
   if not 1 <= settings.rays_per_portrait <= config.image_size**2:
     raise ValueError(f'reconstruction.rays_per_portrait {settings.rays_per_portrait} must be in 1..{config.image_size**2}, '
                      'the pixels of an image')
@@ -122,41 +121,28 @@ def take_pixels(tree, pixels: Int[Array, 'batch rays']):
   return jax.tree.map(lambda x: jnp.take_along_axis(x, pixels[..., None], axis=1), tree)
 
 
-def initialise(
-    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-):
-  """Generator parameters that draw people, if softly.
+def make_encoder(players: train_state.Players) -> portrait_encoder.PortraitEncoder:
+  """The encoder that goes with a run's generator."""
+  return portrait_encoder.PortraitEncoder(players.generator.style_dim)
+
+
+def make_step(players: train_state.Players, optimizers, config: ml_collections.ConfigDict):
+  """One step of both: (params, optimiser states, key, step number), batch of reals → the same, reconstruction loss.
 
   Args:
-    key: random key.
-    players: the modules.
-    params: the generator's parameters.
-    config: of the run; `config.reconstruction` says how long, how fast and how many rays.
-    iterator: batches of real portraits, of this process's share of `config.batch_size`.
-    mesh: of devices.
-    on_step: called with (steps done, reconstruction loss) now and then.
-
-  Returns:
-    Parameters like `params`.
+    players: the modules of the run.
+    optimizers: optax transformations of (generator, encoder); params and optimiser states are such pairs too.
+    config: of the run.
   """
-  settings = config.reconstruction
-  weights = config.loss_weights.generator
-  generator = players.generator
-  batch_size = settings.batches_per_step * config.batch_size
-  encoder = portrait_encoder.PortraitEncoder(generator.style_dim)
-  encoder_key, key = jax.random.split(key)
-  image = jnp.zeros((1, config.image_size, config.image_size, 3))
-  masks = jnp.zeros(image.shape[:-1] + (generator.num_classes,))
-  params = (params, encoder.init(encoder_key, image, masks))
-  rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
-  optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
+  settings, weights = config.reconstruction, config.loss_weights.generator
+  encoder = make_encoder(players)
+  flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
 
   def step(carry, batch):
     params, optimizer_states, key, i = carry
     pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
-    pixels = draw_pixels(pixel_key, batch_size, num_rays=settings.rays_per_portrait, num_pixels=config.image_size**2)
-    flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
+    pixels = draw_pixels(
+        pixel_key, batch['image'].shape[0], num_rays=settings.rays_per_portrait, num_pixels=config.image_size**2)
     real_image, real_mask = take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
 
     def loss(params):
@@ -174,27 +160,75 @@ def initialise(
     params = tuple(optax.apply_updates(p, u) for p, (u, _) in zip(params, updates))
     return (params, tuple(s for _, s in updates), key, i + 1), likeness
 
-  step = sharding.jit_step(step, mesh)
-  carry = jax.device_put(
-      (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)),
-      sharding.replicated(mesh))
-  batches = _joined_batches(iterator, settings.batches_per_step, mesh)
+  return step
+
+
+def fit(
+    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, batches: Iterator, mesh,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+):
+  """Generator and encoder after `config.reconstruction.num_steps`.
+
+  Args:
+    key: random key.
+    players: the modules.
+    params: the generator's parameters.
+    config: of the run; `config.reconstruction` says how long, how fast and how many rays.
+    batches: global batches of real portraits.
+    mesh: of devices.
+    on_step: called with (steps done, reconstruction loss) now and then.
+
+  Returns:
+    (generator's parameters, encoder's parameters).
+  """
+  settings = config.reconstruction
+  encoder_key, key = jax.random.split(key)
+  image = jnp.zeros((1, config.image_size, config.image_size, 3))
+  masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
+  params = (params, make_encoder(players).init(encoder_key, image, masks))
+  rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
+  optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
+  step = sharding.jit_step(make_step(players, optimizers, config), mesh)
+  carry = sharding.replicate(
+      (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
   for i in range(settings.num_steps):
     carry, likeness = step(carry, next(batches))
     if (i + 1) % 10 == 0 or i + 1 == settings.num_steps:
       on_step(i + 1, float(likeness))
-  params, encoder_params = carry[0]
+  return carry[0]
 
-  encode = jax.jit(
-      lambda batch: encoder.apply(encoder_params, batch['image'], batch['semantic_mask']),
-      out_shardings=sharding.replicated(mesh))
-  gaussian = encoded_gaussian(encode, batches, -(-_PORTRAITS_FOR_GAUSSIAN // batch_size))
+
+def initialise(
+    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
+):
+  """Generator parameters that draw people, if softly.
+
+  Args:
+    key: random key.
+    players: the modules.
+    params: the generator's parameters.
+    config: of the run.
+    iterator: batches of real portraits, of this process's share of `config.batch_size`.
+    mesh: of devices.
+    on_step: called with (steps done, reconstruction loss) now and then.
+
+  Returns:
+    Parameters like `params`.
+  """
+  batches = join_batches(iterator, config.reconstruction.batches_per_step, mesh)
+  params, encoder_params = fit(key, players, params, config, batches, mesh, on_step)
+  encoder = make_encoder(players)
+  apply = jax.jit(encoder.apply, out_shardings=sharding.replicated(mesh))
+  encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask'])
+  portraits_a_batch = config.reconstruction.batches_per_step * config.batch_size
+  gaussian = encoded_gaussian(encode, batches, -(-config.reconstruction.num_encoded // portraits_a_batch))
   mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
   return {'params': dict(params['params']) | {'mapping': mapping}}
 
 
-def _joined_batches(iterator, count, mesh):
-  """Global batches of `count` batches of this process's iterator each."""
+def join_batches(iterator: Iterator, count: int, mesh) -> Iterator:
+  """Global batches, each of `count` batches of this process's iterator."""
   while True:
     parts = [next(iterator) for _ in range(count)]
     yield sharding.put_batch({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, mesh)

@@ -38,6 +38,21 @@ def put_batch(batch: dict[str, np.ndarray], mesh):
   return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 
 
+def replicate(tree, mesh):
+  """The same arrays on every device of every process; each process passes equal ones."""
+  if jax.process_count() == 1:
+    return jax.device_put(tree, replicated(mesh))
+
+  def place(x):
+    # device_put refuses devices of other processes
+    if isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      return jax.random.wrap_key_data(place(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, replicated(mesh), lambda index: x[index])
+
+  return jax.tree.map(place, tree)
+
+
 def jit_step(step, mesh):
   """Jits (state, batch) → (state, metrics): state replicated and donated, batch cut over devices."""
   return jax.jit(

@@ -136,13 +136,17 @@ def _pictures(fakes: generator_step.Fakes):
 def make_term_gradient_norms(
     config: ml_collections.ConfigDict, players: train_state.Players
 ) -> Callable[[GanState, dict], Metrics]:
-  """(state, batch) → norm of the generator's gradient from each weighted loss term alone: which term steers, and does any not reach?"""
+  """(state, batch) → norm of the generator's gradient from each weighted loss term alone: which term steers, and does any not reach?
+
+  On one micro-batch, which is as much as memory is sure to hold.
+  """
+  batch_size = config.batch_size // config.num_micro_batches
 
   def term_gradient_norms(state: GanState, batch) -> Metrics:
     fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, _MONITORING))
     draw = draws.draw_fakes(
-        fake_key, config.batch_size, config, num_classes=players.generator.num_classes, render_size=config.image_size)
-    semantic_class = draws.draw_classes(class_key, batch['semantic_mask'], config.class_draw)
+        fake_key, batch_size, config, num_classes=players.generator.num_classes, render_size=config.image_size)
+    semantic_class = draws.draw_classes(class_key, batch['semantic_mask'][:batch_size], config.class_draw)
     fakes, pull_back = jax.vjp(
         lambda params: generator_step.render_fakes(players, params, draw, config, render_size=config.image_size),
         state.generator_params)

@@ -16,15 +16,14 @@ import pathlib
 from typing import Any
 
 from absl import logging
-import jax
-from jax.experimental import multihost_utils
 import ml_collections
 
 from cnerf_jax import atomic_files
+from cnerf_jax.training import processes
 
 CONFIG_FILE = 'config.json'
 FORMAT = 1
-MAY_CHANGE = ('num_steps', '*_every', 'keep_checkpoints', 'data.dir')  # patterns of dotted field names
+MAY_CHANGE = ('num_steps', 'num_micro_batches', '*_every', 'keep_checkpoints', 'data.dir')  # patterns of dotted field names
 _MISSING = '(absent)'
 _locks: dict[pathlib.Path, int] = {}
 
@@ -47,10 +46,7 @@ def claim(
     OSError: in one line, if it can't be written.
   """
   workdir = pathlib.Path(workdir).expanduser().absolute()
-  if jax.process_index() == 0:
-    _claim_as_primary(workdir, _plain(config), tuple(may_change))
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices('workdir_claimed')
+  processes.first_alone(lambda: _claim_as_primary(workdir, _plain(config), tuple(may_change)))
   return workdir
 
 

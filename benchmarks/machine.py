@@ -1,0 +1,56 @@
+"""What this machine can do at best, and what a process has used: the yardsticks of the other benchmarks."""
+
+import resource
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_SIZE = 2048
+
+
+def matrix_peak(repeats: int = 5) -> float:
+  """FLOP/s of float32 products of 2048 x 2048 matrices on the default device, best of `repeats`."""
+  product = jax.jit(jnp.matmul)
+  x = jax.random.normal(jax.random.key(0), (_SIZE, _SIZE))
+  seconds = timed(product, (x, x), repeats)
+  return 2 * _SIZE**3 / min(seconds)
+
+
+def timed(function, arguments, repeats: int) -> list[float]:
+  """Seconds of each call until its results are ready, after one that is not timed."""
+  jax.block_until_ready(function(*arguments))
+  seconds = []
+  for _ in range(repeats):
+    started = time.perf_counter()
+    jax.block_until_ready(function(*arguments))
+    seconds.append(time.perf_counter() - started)
+  return seconds
+
+
+def peak_resident_gib() -> float:
+  """Most memory this process has held so far, GiB."""
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def peak_device_gib() -> float | None:
+  """Most memory held on the first device, GiB, where the backend says."""
+  stats = jax.devices()[0].memory_stats() or {}
+  return stats['peak_bytes_in_use'] / 2**30 if 'peak_bytes_in_use' in stats else None
+
+
+def figures(seconds: list[float], *, images: int, flops: float, peak: float) -> dict[str, float | None]:
+  """The columns that benchmarks of time report.
+
+  Args:
+    seconds: of each repetition.
+    images: made or learnt from in one.
+    flops: of the model, in one.
+    peak: FLOP/s of all devices that took part: `matrix_peak()` times their number.
+  """
+  median = float(np.median(seconds))
+  return dict(
+      median_seconds=median, min_seconds=min(seconds), max_seconds=max(seconds), images_per_second=images / median,
+      model_tflop=flops / 1e12, tflop_per_second=flops / median / 1e12, peak_tflop_per_second=peak / 1e12,
+      share_of_peak=flops / median / peak)

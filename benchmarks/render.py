@@ -1,0 +1,81 @@
+"""Times rendering: python -m benchmarks.render --config=configs/ffhq12.py --batches=1,4 --repeats=5 [--config.key=value ...]
+
+One row per batch size, repetitions of all rows taken in turn, so that a busy moment of the machine touches them alike. Appended to
+--output as JSON.
+"""
+
+import json
+import os
+import pathlib
+import time
+
+from absl import app
+from absl import flags
+import jax
+import jax.numpy as jnp
+from ml_collections import config_flags
+
+from benchmarks import machine
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import sampler
+from cnerf_jax.training import flops
+from cnerf_jax.training import train_state
+
+_CONFIG = config_flags.DEFINE_config_file('config', 'configs/ffhq12.py', 'What to draw with.', lock_config=True)
+_BATCHES = flags.DEFINE_list('batches', ['1'], 'Images drawn at once.')
+_REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed repetitions of each row.', lower_bound=1)
+_OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
+
+
+def make_draw(config, generator, batch: int, num_chunks: int | None = None):
+  """params → images and masks of `batch` portraits."""
+  camera = camera_lib.orbit(jnp.linspace(-0.3, 0.3, batch), jnp.zeros(batch), image_size=config.image_size)
+  z = jax.random.normal(jax.random.key(1), (batch, generator.style_dim))
+
+  def draw(params):
+    rendering = sampler.render(
+        generator, params, sampler.map_latents(generator, params, z), camera, image_size=config.image_size,
+        num_samples=config.num_samples, num_chunks=num_chunks)
+    return rendering.rgb, rendering.semantic_mask
+
+  return draw
+
+
+def measure(config, batches: list[int], repeats: int) -> list[dict]:
+  """Rows of figures, one per batch size."""
+  generator = train_state.make_players(config).generator
+  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
+  params = jax.jit(generator.init)(jax.random.key(0), styles)
+  peak = machine.matrix_peak()
+  compiled = [jax.jit(make_draw(config, generator, batch, config.num_chunks or None)).lower(params).compile() for batch in batches]
+  for draw in compiled:
+    jax.block_until_ready(draw(params))
+  seconds = [[] for _ in batches]
+  for _ in range(repeats):
+    for draw, row in zip(compiled, seconds):
+      started = time.perf_counter()
+      jax.block_until_ready(draw(params))
+      row.append(time.perf_counter() - started)
+  rows = []
+  for batch, draw, row in zip(batches, compiled, seconds):
+    memory = draw.memory_analysis()
+    rows.append(dict(
+        device=jax.devices()[0].device_kind, batch=batch, image_size=config.image_size, width=generator.width,
+        num_samples=config.num_samples, temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None,
+        load=os.getloadavg()[0],
+        **machine.figures(
+            row, images=batch, flops=flops.count(make_draw(config, generator, batch, num_chunks=1), params), peak=peak)))
+  return rows
+
+
+def main(argv):
+  del argv
+  for row in measure(_CONFIG.value, [int(batch) for batch in _BATCHES.value], _REPEATS.value):
+    print('  '.join(f'{name} {value:.4g}' if isinstance(value, float) else f'{name} {value}' for name, value in row.items()))
+    if _OUTPUT.value:
+      with pathlib.Path(_OUTPUT.value).open('a') as file:
+        file.write(json.dumps(row) + '\n')
+
+
+if __name__ == '__main__':
+  app.run(main)
