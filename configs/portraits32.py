@@ -29,7 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.reconstruction.num_steps = 1_300
   config.reconstruction.rays_per_portrait = 64
-  config.reconstruction.prior_weight = 0.002
+  config.reconstruction.prior_weight = 0.001
   config.r1_share = 0.5
   config.eikonal_share = 1 / 16
 

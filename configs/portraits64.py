@@ -22,6 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.style_dim = 128
   config.num_samples = 16
   config.reconstruction.num_steps = 4_000
+  config.reconstruction.prior_weight = 0.001
   # gentle, as in portraits32.py
   config.optimizer.generator = 2e-5
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
