@@ -26,7 +26,7 @@ from cnerf_jax.training import train_step
 AUTO = 0  # config.num_micro_batches: as few as fit
 # of a device's memory, left to the backend and to fragmentation
 _HEADROOM = 0.1
-_LARGEST_TRIED = 1024  # images of a micro-batch on one device
+_LARGEST_TRIED = 256  # images of a micro-batch on one device; every size costs a compilation
 Note = Callable[[str], None]
 
 
@@ -58,7 +58,7 @@ class Plan:
     parameters: number of them, by player.
     flops_per_image: of the model, in a step: all players, all losses.
     limit_bytes: what the run may use of each device.
-    memory: of growing micro-batches, the last one being the first that does not fit.
+    memory: of growing micro-batches, up to the first that does not fit.
     num_micro_batches: as in the config, or as few as fit; None if no number of them does.
     seconds_per_step: None if nothing fits.
   """
@@ -134,13 +134,13 @@ def resolve(
 
 
 def growing_memory(config: ml_collections.ConfigDict, mesh, limit_bytes: float, note: Note = lambda text: None) -> list[StepMemory]:
-  """Memory of the step for 4, 8, 16 ... images a device, until one does not fit."""
+  """Memory of the step for 4, 16, 64, 256 images a device, until one does not fit."""
   rows = []
   images = 4
   while images <= _LARGEST_TRIED and (not rows or rows[-1].total_bytes <= limit_bytes):
     note(f'compiling the step for {images * mesh.size} images')
     rows.append(step_memory(_with(config, batch_size=images * mesh.size, num_micro_batches=1), mesh))
-    images *= 2
+    images *= 4
   return rows
 
 
