@@ -1,5 +1,7 @@
 """What this machine can do at best, and what a process has used: the yardsticks of the other benchmarks."""
 
+import json
+import pathlib
 import resource
 import time
 
@@ -54,3 +56,12 @@ def figures(seconds: list[float], *, images: int, flops: float, peak: float) -> 
       median_seconds=median, min_seconds=min(seconds), max_seconds=max(seconds), images_per_second=images / median,
       model_tflop=flops / 1e12, tflop_per_second=flops / median / 1e12, peak_tflop_per_second=peak / 1e12,
       share_of_peak=flops / median / peak)
+
+
+def report(row: dict, output: str | None) -> None:
+  """Prints a row of figures, one a line, and appends it to the file `output` as a line of JSON."""
+  for name, value in row.items():
+    print(f'{name:22s} {value:.4g}' if isinstance(value, float) else f'{name:22s} {value}')
+  if output:
+    with pathlib.Path(output).open('a') as file:
+      file.write(json.dumps(row) + '\n')

@@ -4,9 +4,7 @@ Runs `config.reconstruction.num_steps` of it and prints, of held-out portraits r
 image and the cross-entropy of the masks (each a mean over pixels; lower is better), steps a second and the load.
 """
 
-import json
 import os
-import pathlib
 import time
 
 from absl import app
@@ -15,6 +13,7 @@ import jax
 from ml_collections import config_flags
 import numpy as np
 
+from benchmarks import machine
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax.losses import reconstruction
@@ -84,12 +83,7 @@ def measure(config, num_held_out: int) -> dict:
 
 def main(argv):
   del argv
-  row = measure(_CONFIG.value, _NUM_HELD_OUT.value)
-  for name, value in row.items():
-    print(f'{name:22s} {value:.4g}' if isinstance(value, float) else f'{name:22s} {value}')
-  if _OUTPUT.value:
-    with pathlib.Path(_OUTPUT.value).open('a') as file:
-      file.write(json.dumps(row) + '\n')
+  machine.report(measure(_CONFIG.value, _NUM_HELD_OUT.value), _OUTPUT.value)
 
 
 if __name__ == '__main__':

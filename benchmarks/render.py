@@ -4,9 +4,7 @@ One row per batch size, repetitions of all rows taken in turn, so that a busy mo
 --output as JSON.
 """
 
-import json
 import os
-import pathlib
 import time
 
 from absl import app
@@ -71,10 +69,8 @@ def measure(config, batches: list[int], repeats: int) -> list[dict]:
 def main(argv):
   del argv
   for row in measure(_CONFIG.value, [int(batch) for batch in _BATCHES.value], _REPEATS.value):
-    print('  '.join(f'{name} {value:.4g}' if isinstance(value, float) else f'{name} {value}' for name, value in row.items()))
-    if _OUTPUT.value:
-      with pathlib.Path(_OUTPUT.value).open('a') as file:
-        file.write(json.dumps(row) + '\n')
+    machine.report(row, _OUTPUT.value)
+    print()
 
 
 if __name__ == '__main__':

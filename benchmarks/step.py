@@ -4,9 +4,7 @@ Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and 
 machine; memory; load) and appends it to --output as JSON.
 """
 
-import json
 import os
-import pathlib
 import time
 
 from absl import app
@@ -72,12 +70,7 @@ def measure(config, repeats: int) -> dict:
 
 def main(argv):
   del argv
-  row = measure(_CONFIG.value, _REPEATS.value)
-  for name, value in row.items():
-    print(f'{name:22s} {value:.4g}' if isinstance(value, float) else f'{name:22s} {value}')
-  if _OUTPUT.value:
-    with pathlib.Path(_OUTPUT.value).open('a') as file:
-      file.write(json.dumps(row) + '\n')
+  machine.report(measure(_CONFIG.value, _REPEATS.value), _OUTPUT.value)
 
 
 if __name__ == '__main__':

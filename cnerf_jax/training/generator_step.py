@@ -57,15 +57,35 @@ def render_fakes(
   distances = rays_lib.offset_distances(camera.near, camera.far, draw.jitter, num_samples=config.num_samples)
   num_chunks = config.num_chunks or sampler.choose_num_chunks(
       num_rays, batch * config.num_samples * generator.num_classes * generator.width)
-  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
-  points = volume_rendering.sample_points(rays, distances)
+  rendering, eikonal_loss, minimal_surface_loss = render_with_geometry(
+      portrait, rays, distances, draw.eikonal_indices, num_chunks=num_chunks, eikonal_of=config.eikonal_of)
   to_image = lambda x: progressive.enlarge(
       x.reshape(batch, render_size, render_size, x.shape[-1]), config.image_size)
   return Fakes(
       image=to_image(rendering.rgb),
       semantic_mask=to_image(rendering.semantic_mask),
-      eikonal_loss=_eikonal_loss(portrait, points, draw.eikonal_indices, num_chunks, config.eikonal_of),
-      minimal_surface_loss=minimal_surface.minimal_surface_loss(rendering.sdf))
+      eikonal_loss=eikonal_loss,
+      minimal_surface_loss=minimal_surface_loss)
+
+
+def render_with_geometry(
+    portrait, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], eikonal_indices: Int[Array, 'batch points'], *,
+    num_chunks: int, eikonal_of: str,
+) -> tuple[volume_rendering.Rendering, Float[Array, ''], Float[Array, '']]:
+  """(rendering of the rays, eikonal loss, minimal surface loss), both losses of the samples on them, unweighted.
+
+  Args:
+    portrait: the field of each portrait.
+    rays: of any pixels.
+    distances: samples along them.
+    eikonal_indices: the samples of a portrait that the eikonal loss holds; empty: all of them.
+    num_chunks: rays are rendered in this many chunks.
+    eikonal_of: 'whole' signed distance or its 'residual' part.
+  """
+  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
+  points = volume_rendering.sample_points(rays, distances)
+  return (rendering, _eikonal_loss(portrait, points, eikonal_indices, num_chunks, eikonal_of),
+          minimal_surface.minimal_surface_loss(rendering.sdf))
 
 
 def _eikonal_loss(portrait, points, indices, num_chunks, eikonal_of):

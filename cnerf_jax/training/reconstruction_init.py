@@ -25,13 +25,11 @@ import optax
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
-from cnerf_jax.losses import eikonal
-from cnerf_jax.losses import minimal_surface
 from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import mapping_network
 from cnerf_jax.models import portrait_encoder
-from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import draws
+from cnerf_jax.training import generator_step
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
@@ -93,16 +91,15 @@ def redraw(
   jitter = jax.random.uniform(jitter_key, (batch, num_rays))
   distances = rays_lib.offset_distances(camera.near, camera.far, jitter, num_samples=config.num_samples)
   num_chunks = sampler.choose_num_chunks(num_rays, batch * config.num_samples * generator.num_classes * generator.width)
-  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
-  points = volume_rendering.sample_points(rays, distances).reshape(batch, -1, 3)
-  held = draws.draw_eikonal_indices(eikonal_key, batch, num_points=points.shape[1], share=config.eikonal_share)
-  if held.shape[-1]:
-    points = jnp.take_along_axis(points, held[..., None], axis=1)
+  held = draws.draw_eikonal_indices(
+      eikonal_key, batch, num_points=num_rays * config.num_samples, share=config.eikonal_share)
+  rendering, eikonal_loss, minimal_surface_loss = generator_step.render_with_geometry(
+      portrait, rays, distances, held, num_chunks=num_chunks, eikonal_of=config.eikonal_of)
   return Redrawn(
       rgb=rendering.rgb,
       semantic_mask=rendering.semantic_mask,
-      eikonal_loss=eikonal.eikonal_loss(portrait.sdf, points),
-      minimal_surface_loss=minimal_surface.minimal_surface_loss(rendering.sdf))
+      eikonal_loss=eikonal_loss,
+      minimal_surface_loss=minimal_surface_loss)
 
 
 def encoded_gaussian(
