@@ -9,25 +9,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnerf_jax.training import sharding
+
 _SIZE = 2048
 
 
-def matrix_peak(repeats: int = 5) -> float:
-  """FLOP/s of float32 products of 2048 x 2048 matrices on the default device, best of `repeats`."""
+def matrix_peak(devices=None, repeats: int = 5) -> float:
+  """FLOP/s of float32 products of 2048 x 2048 matrices, one on each device at the same time, best of `repeats`."""
+  mesh = sharding.make_mesh(devices)
+  x = jax.random.normal(jax.random.key(0), (mesh.size, _SIZE, _SIZE))
+  x = jax.device_put(x, sharding.over_batch(mesh))
   product = jax.jit(jnp.matmul)
-  x = jax.random.normal(jax.random.key(0), (_SIZE, _SIZE))
-  seconds = timed(product, (x, x), repeats)
-  return 2 * _SIZE**3 / min(seconds)
+  (seconds,) = interleaved([lambda: product(x, x)], repeats)
+  return mesh.size * 2 * _SIZE**3 / min(seconds)
 
 
-def timed(function, arguments, repeats: int) -> list[float]:
-  """Seconds of each call until its results are ready, after one that is not timed."""
-  jax.block_until_ready(function(*arguments))
-  seconds = []
+def interleaved(functions, repeats: int) -> list[list[float]]:
+  """Seconds of each call of each function until its results are ready, taken in turn, after one call of each that is not timed."""
+  for function in functions:
+    jax.block_until_ready(function())
+  seconds = [[] for _ in functions]
   for _ in range(repeats):
-    started = time.perf_counter()
-    jax.block_until_ready(function(*arguments))
-    seconds.append(time.perf_counter() - started)
+    for function, row in zip(functions, seconds):
+      started = time.perf_counter()
+      jax.block_until_ready(function())
+      row.append(time.perf_counter() - started)
   return seconds
 
 
@@ -49,7 +55,7 @@ def figures(seconds: list[float], *, images: int, flops: float, peak: float) -> 
     seconds: of each repetition.
     images: made or learnt from in one.
     flops: of the model, in one.
-    peak: FLOP/s of all devices that took part: `matrix_peak()` times their number.
+    peak: FLOP/s of all devices that took part, as from `matrix_peak`.
   """
   median = float(np.median(seconds))
   return dict(

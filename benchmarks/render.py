@@ -1,11 +1,10 @@
 """Times rendering: python -m benchmarks.render --config=configs/ffhq12.py --batches=1,4 --repeats=5 [--config.key=value ...]
 
-One row per batch size, repetitions of all rows taken in turn, so that a busy moment of the machine touches them alike. Appended to
---output as JSON.
+One row for each batch size on each number of devices, repetitions of all rows taken in turn, so that a busy moment of the machine
+touches them alike. Appended to --output as JSON.
 """
 
 import os
-import time
 
 from absl import app
 from absl import flags
@@ -17,15 +16,17 @@ from benchmarks import machine
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax.training import flops
+from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/ffhq12.py', 'What to draw with.', lock_config=True)
 _BATCHES = flags.DEFINE_list('batches', ['1'], 'Images drawn at once.')
+_DEVICES = flags.DEFINE_list('devices', ['1'], 'Devices over which the rays are cut; on a CPU, ask for as many by XLA_FLAGS first.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed repetitions of each row.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 
 
-def make_draw(config, generator, batch: int, num_chunks: int | None = None):
+def make_draw(config, generator, batch: int, num_chunks: int | None = None, mesh=None):
   """params → images and masks of `batch` portraits."""
   camera = camera_lib.orbit(jnp.linspace(-0.3, 0.3, batch), jnp.zeros(batch), image_size=config.image_size)
   z = jax.random.normal(jax.random.key(1), (batch, generator.style_dim))
@@ -33,42 +34,45 @@ def make_draw(config, generator, batch: int, num_chunks: int | None = None):
   def draw(params):
     rendering = sampler.render(
         generator, params, sampler.map_latents(generator, params, z), camera, image_size=config.image_size,
-        num_samples=config.num_samples, num_chunks=num_chunks)
+        num_samples=config.num_samples, num_chunks=num_chunks, mesh=mesh)
     return rendering.rgb, rendering.semantic_mask
 
   return draw
 
 
-def measure(config, batches: list[int], repeats: int) -> list[dict]:
-  """Rows of figures, one per batch size."""
+def measure(config, batches: list[int], device_counts: list[int], repeats: int) -> list[dict]:
+  """Rows of figures, one for each batch size on each number of devices."""
   generator = train_state.make_players(config).generator
   styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
-  params = jax.jit(generator.init)(jax.random.key(0), styles)
-  peak = machine.matrix_peak()
-  compiled = [jax.jit(make_draw(config, generator, batch, config.num_chunks or None)).lower(params).compile() for batch in batches]
-  for draw in compiled:
-    jax.block_until_ready(draw(params))
-  seconds = [[] for _ in batches]
-  for _ in range(repeats):
-    for draw, row in zip(compiled, seconds):
-      started = time.perf_counter()
-      jax.block_until_ready(draw(params))
-      row.append(time.perf_counter() - started)
+  init = jax.jit(generator.init)
+  variants = []
+  for count in device_counts:
+    devices = jax.devices()[:count]
+    if len(devices) < count:
+      raise app.UsageError(f'--devices={count}: there are {len(devices)}; on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count=N')
+    mesh = sharding.make_mesh(devices)
+    params = jax.device_put(init(jax.random.key(0), styles), sharding.replicated(mesh))
+    for batch in batches:
+      draw = jax.jit(make_draw(config, generator, batch, config.num_chunks or None, mesh if count > 1 else None))
+      variants.append((count, batch, params, draw.lower(params).compile()))
+  peaks = {count: machine.matrix_peak(jax.devices()[:count]) for count in device_counts}
+  seconds = machine.interleaved([lambda draw=draw, params=params: draw(params) for _, _, params, draw in variants], repeats)
   rows = []
-  for batch, draw, row in zip(batches, compiled, seconds):
+  for (count, batch, params, draw), row in zip(variants, seconds):
     memory = draw.memory_analysis()
     rows.append(dict(
-        device=jax.devices()[0].device_kind, batch=batch, image_size=config.image_size, width=generator.width,
+        device=jax.devices()[0].device_kind, devices=count, batch=batch, image_size=config.image_size, width=generator.width,
         num_samples=config.num_samples, temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None,
         load=os.getloadavg()[0],
         **machine.figures(
-            row, images=batch, flops=flops.count(make_draw(config, generator, batch, num_chunks=1), params), peak=peak)))
+            row, images=batch, flops=flops.count(make_draw(config, generator, batch, num_chunks=1), params), peak=peaks[count])))
   return rows
 
 
 def main(argv):
   del argv
-  for row in measure(_CONFIG.value, [int(batch) for batch in _BATCHES.value], _REPEATS.value):
+  numbers = lambda texts: [int(text) for text in texts]
+  for row in measure(_CONFIG.value, numbers(_BATCHES.value), numbers(_DEVICES.value), _REPEATS.value):
     machine.report(row, _OUTPUT.value)
     print()
 

@@ -64,7 +64,7 @@ def measure(config, repeats: int) -> dict:
       temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None, load=os.getloadavg()[0],
       **machine.figures(
           seconds, images=config.batch_size, flops=plan.count_flops_per_image(config) * config.batch_size,
-          peak=machine.matrix_peak() * mesh.size),
+          peak=machine.matrix_peak()),
       peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
 
 

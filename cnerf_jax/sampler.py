@@ -10,6 +10,7 @@ numpy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +84,7 @@ def render(
     classes: Sequence[int] | None = None,
     class_weights: Float[Array, 'classes'] | None = None,
     num_chunks: int | None = None,
+    mesh: jax.sharding.Mesh | None = None,
 ) -> Rendering:
   """Images of portraits.
 
@@ -96,13 +98,15 @@ def render(
     key: jitters the samples, one uniform number per ray; no jitter if None.
     classes: draw only these classes: their colour terms and masks, with the whole geometry. All if None.
     class_weights: the same as an array that may be traced: a factor on each class's colour term and mask, instead of `classes`.
-    num_chunks: rays are rendered in this many chunks; None chooses it so that a chunk's activations stay small.
+    num_chunks: rays are rendered in this many chunks, one after another; None chooses it so that a chunk's activations stay small.
+    mesh: devices of one axis over which the rays are cut; all on one device if None. A CPU's cores count as devices after
+      XLA_FLAGS=--xla_force_host_platform_device_count=CORES, and draw an image faster so than together (docs/performance.md).
 
   Returns:
     A Rendering with axes [*batch, height, width, ...].
 
   Raises:
-    ValueError: if shapes don't fit, or a class does not exist.
+    ValueError: if shapes don't fit, a class does not exist, or the rays don't divide over the mesh.
   """
   expected = (generator.num_classes, 2, generator.style_dim)
   if styles.shape[-3:] != expected:
@@ -121,9 +125,17 @@ def render(
   jitter_shape = (batch, image_size**2)
   jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
   distances = rays_lib.offset_distances(camera.near, camera.far, jitter, num_samples=num_samples)
+  num_devices = 1 if mesh is None else mesh.size
+  if image_size**2 % num_devices:
+    raise ValueError(f'{image_size**2} rays do not divide over {num_devices} devices; use a mesh of fewer, or another image_size')
   if num_chunks is None:
-    num_chunks = choose_num_chunks(image_size**2, batch * num_samples * generator.num_classes * generator.width)
-  rendering = volume_rendering.render_in_chunks(field, rays, distances, num_chunks=num_chunks)
+    num_chunks = choose_num_chunks(image_size**2 // num_devices, batch * num_samples * generator.num_classes * generator.width)
+  draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks)
+  if mesh is not None:
+    over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
+    draw = jax.shard_map(
+        draw, mesh=mesh, in_specs=(jax.sharding.PartitionSpec(), over_rays, over_rays), out_specs=over_rays, check_vma=False)
+  rendering = draw(field, rays, distances)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
 
 

@@ -8,19 +8,11 @@ The module turns a style into such a conditioned layer; the layer itself is a pu
 
 import flax.linen as nn
 import flax.struct
-import jax.numpy as jnp
+import jax
 from jaxtyping import Array, Float
 
 from cnerf_jax.models import initializers
 from cnerf_jax.models import sine
-
-
-def add_bias(x: Float[Array, '*points outputs'], bias: Float[Array, 'outputs']) -> Float[Array, '*points outputs']:
-  """x + bias, written as a product with a column of ones: its gradient is then a matrix product too.
-
-  A plain sum's gradient fuses with the sine's recomputed derivative into one scalar loop on CPU, which took up to half of the backward pass.
-  """
-  return x + jnp.ones(x.shape[:-1] + (1,)) @ bias[None, :]
 
 
 @flax.struct.dataclass
@@ -39,7 +31,8 @@ class SineLayer(Linear):
   """sin(x @ kernel + bias), frequency and phase folded in."""
 
   def __call__(self, x: Float[Array, '*points inputs']) -> Float[Array, '*points outputs']:
-    return sine.sine(add_bias(x @ self.kernel, self.bias))
+    # the barrier keeps a gradient's cosine from being computed again for each of the three sums that need it (docs/performance.md)
+    return sine.sine(jax.lax.optimization_barrier(super().__call__(x)))
 
 
 class FilmSiren(nn.Module):

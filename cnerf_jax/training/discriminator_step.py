@@ -42,22 +42,21 @@ def global_terms(
 
 def semantic_terms(
     players: train_state.Players, params, real: dict[str, Array], fake_image, fake_mask,
-    semantic_class: Int[Array, 'batch'], r1_share: float = 1.0,
+    real_class: Int[Array, 'batch'], fake_class: Int[Array, 'batch'], r1_share: float = 1.0,
 ) -> tuple[Terms, Terms]:
   """Terms of the semantic discriminator's loss, unweighted, and figures to watch."""
   judge = lambda region, mask: players.semantic_discriminator.apply(params, region, mask)
-  real_inputs = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], semantic_class)
+  real_inputs = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], real_class)
   on_real = judge(*real_inputs)
-  on_fake = judge(*semantic_discriminator.cut_out(fake_image, fake_mask, semantic_class))
+  on_fake = judge(*semantic_discriminator.cut_out(fake_image, fake_mask, fake_class))
   classify = semantic_classification.semantic_classification_loss
   terms = {
       'adversarial': adversarial.discriminator_loss(on_real.realness, on_fake.realness),
-      'semantic_class': (
-          classify(on_real.class_logits, semantic_class) + classify(on_fake.class_logits, semantic_class)),
+      'semantic_class': classify(on_real.class_logits, real_class) + classify(on_fake.class_logits, fake_class),
   } | _r1_terms(lambda *x: judge(*x).realness, real_inputs, r1_share)
   figures = {
       'accuracy': adversarial.accuracy(on_real.realness, on_fake.realness),
-      'class_accuracy': jnp.mean(jnp.argmax(on_real.class_logits, axis=-1) == semantic_class),
+      'class_accuracy': jnp.mean(jnp.argmax(on_real.class_logits, axis=-1) == real_class),
   }
   return terms, figures
 

@@ -14,8 +14,8 @@ import ml_collections
 from cnerf_jax import camera
 from cnerf_jax import latents as latents_lib
 
-CLASS_DRAWS = ('uniform', 'present')
-# A class is present in a real portrait if its mask exceeds this somewhere.
+CLASS_DRAWS = ('uniform', 'present', 'own')
+# A class is present in a portrait if its mask exceeds this somewhere.
 PRESENT = 0.3
 
 
@@ -59,16 +59,41 @@ def draw_eikonal_indices(key: jax.Array, batch: int, *, num_points: int, share: 
   return jax.random.randint(key, (batch, held), 0, num_points)
 
 
-def draw_classes(key: Array, semantic_mask: Float[Array, 'batch size size classes'], class_draw: str) -> Int[Array, 'batch']:
-  """One class per portrait for the semantic discriminator.
+@flax.struct.dataclass
+class ClassDraw:
+  """Which class of each portrait the semantic discriminator is shown.
+
+  Attributes:
+    noise: [batch, classes] Gumbel noise: among any set of classes, the one of the largest is a uniform draw.
+    of_reals: [batch] the class of each real portrait.
+  """
+
+  noise: Float[Array, 'batch classes']
+  of_reals: Int[Array, 'batch']
+
+
+def draw_classes(key: Array, real_mask: Float[Array, 'batch size size classes'], class_draw: str) -> ClassDraw:
+  """One class per real portrait, and the noise that draws those of fakes.
 
   Args:
     key: random key.
-    semantic_mask: real masks.
-    class_draw: 'uniform' over all classes, as published, or 'present': uniform over the classes in the real portrait.
+    real_mask: masks of the real portraits.
+    class_draw: 'uniform' over all classes, as published; else uniform over the classes in the real portrait.
   """
-  batch, num_classes = semantic_mask.shape[0], semantic_mask.shape[-1]
-  if class_draw == 'uniform':
-    return jax.random.randint(key, (batch,), 0, num_classes)
+  noise = jax.random.gumbel(key, (real_mask.shape[0], real_mask.shape[-1]))
+  of_reals = jnp.argmax(noise, axis=-1) if class_draw == 'uniform' else _draw_present(noise, real_mask)
+  return ClassDraw(noise=noise, of_reals=of_reals)
+
+
+def classes_of_fakes(
+    draw: ClassDraw, fake_mask: Float[Array, 'batch size size classes'], class_draw: str) -> Int[Array, 'batch']:
+  """One class per fake: the class of the real portrait in its place, or with 'own' uniform over the classes in the fake itself.
+
+  Asked for the class of another portrait, a generator learns to paint a little of it into everyone.
+  """
+  return _draw_present(draw.noise, fake_mask) if class_draw == 'own' else draw.of_reals
+
+
+def _draw_present(noise, semantic_mask):
   present = jnp.max(semantic_mask, axis=(1, 2)) > PRESENT
-  return jax.random.categorical(key, jnp.where(present, 0.0, -1e9))
+  return jnp.argmax(jnp.where(present, noise, -jnp.inf), axis=-1)

@@ -81,9 +81,16 @@ def device_memory_limit() -> float:
   return float(np.min(multihost_utils.process_allgather(np.float32(own))))
 
 
+def compile_step(config: ml_collections.ConfigDict, mesh):
+  """The compiled training step of a config, made without data or state."""
+  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
+  step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
+  return step.lower(*_abstract(config, players, optimizers, mesh)).compile()
+
+
 def step_memory(config: ml_collections.ConfigDict, mesh) -> StepMemory:
   """Compiles the training step of a config, without data or state, and asks what it holds."""
-  memory = _compile(config, mesh).memory_analysis()
+  memory = compile_step(config, mesh).memory_analysis()
   if memory is None:
     raise ValueError(f'the compiler of {jax.devices()[0].device_kind} does not tell the memory of a step; set num_micro_batches yourself')
   # the state is donated, so that results reuse its memory
@@ -144,6 +151,16 @@ def growing_memory(config: ml_collections.ConfigDict, mesh, limit_bytes: float, 
   return rows
 
 
+def count_parameters(config: ml_collections.ConfigDict) -> dict[str, int]:
+  """Parameters of each player."""
+  state = jax.eval_shape(lambda: train_state.create(
+      jax.random.key(0), train_state.make_players(config), optimizers_lib.make_optimizers(config), image_size=config.image_size))
+  params = dict(
+      generator=state.generator_params, global_discriminator=state.global_discriminator_params,
+      semantic_discriminator=state.semantic_discriminator_params)
+  return {name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in params.items()}
+
+
 def count_flops_per_image(config: ml_collections.ConfigDict) -> float:
   """FLOPs of the model per image of a step: three players, all losses, nothing computed twice to save memory."""
   config = _with(config, num_micro_batches=1, num_chunks=1)
@@ -162,7 +179,7 @@ def time_step(config: ml_collections.ConfigDict, mesh) -> float:
   state = jax.device_put(
       train_state.create(jax.random.key(0), players, optimizers, image_size=timed.image_size), sharding.replicated(mesh))
   batch = jax.tree.map(lambda x: jax.device_put(jnp.full(x.shape, 0.1, x.dtype), x.sharding), abstract_batch)
-  step = _compile(timed, mesh)
+  step = compile_step(timed, mesh)
   state, _ = jax.block_until_ready(step(state, batch))
   started = time.perf_counter()
   jax.block_until_ready(step(state, batch))
@@ -171,11 +188,6 @@ def time_step(config: ml_collections.ConfigDict, mesh) -> float:
 
 def make(config: ml_collections.ConfigDict, mesh, note: Note = lambda text: None) -> Plan:
   """The plan of a run on these devices."""
-  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
-  state, _ = _abstract(config, players, optimizers, mesh)
-  params = dict(
-      generator=state.generator_params, global_discriminator=state.global_discriminator_params,
-      semantic_discriminator=state.semantic_discriminator_params)
   limit_bytes = device_memory_limit()
   memory = growing_memory(config, mesh, limit_bytes, note)
   try:
@@ -189,7 +201,7 @@ def make(config: ml_collections.ConfigDict, mesh, note: Note = lambda text: None
     note('timing a step')
     seconds = time_step(_with(config, num_micro_batches=count), mesh)
   return Plan(
-      parameters={name: sum(leaf.size for leaf in jax.tree.leaves(tree)) for name, tree in params.items()},
+      parameters=count_parameters(config),
       flops_per_image=count_flops_per_image(config), limit_bytes=limit_bytes, memory=memory, num_micro_batches=fitting,
       seconds_per_step=seconds)
 
@@ -238,9 +250,3 @@ def _abstract(config, players, optimizers, mesh):
   batch = dict(
       image=real(*shape, 3), semantic_mask=real(*shape, players.generator.num_classes), viewpoint=real(config.batch_size, 2))
   return place(state, sharding.replicated(mesh)), place(batch, sharding.over_batch(mesh))
-
-
-def _compile(config, mesh):
-  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
-  step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
-  return step.lower(*_abstract(config, players, optimizers, mesh)).compile()

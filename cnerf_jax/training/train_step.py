@@ -64,7 +64,7 @@ def make_train_step(
     real = {name: progressive.soften(batch[name], render_size) for name in ('image', 'semantic_mask')}
     real['viewpoint'] = batch['viewpoint']
     draw = draw_fakes(fake_key)
-    semantic_class = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
+    class_draw = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
 
     # Fakes for the discriminators. Shared and whole, one rendering serves all three players.
     shared_whole = config.share_fakes and num_micro == 1
@@ -74,6 +74,7 @@ def make_train_step(
     else:
       fakes = accumulation.map_micro_batches(lambda d: _pictures(render(state.generator_params, d)), draw, num_micro)
       fake_image, fake_mask = fakes
+    fake_class = draws.classes_of_fakes(class_draw, fake_mask, config.class_draw)
 
     global_params, global_optimizer, global_terms = update_discriminator(
         discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
@@ -81,28 +82,29 @@ def make_train_step(
         config.loss_weights.global_discriminator)
     semantic_params, semantic_optimizer, semantic_terms = update_discriminator(
         discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
-        state.semantic_discriminator_optimizer, (real, fake_image, fake_mask, semantic_class),
+        state.semantic_discriminator_optimizer, (real, fake_image, fake_mask, class_draw.of_reals, fake_class),
         config.loss_weights.semantic_discriminator)
 
     # The generator's turn, against the discriminators as they are now.
-    def generator_loss(fakes, viewpoint, semantic_class):
-      terms = generator_step.loss_terms(players, global_params, semantic_params, fakes, viewpoint, semantic_class)
+    def generator_loss(fakes, viewpoint, class_draw):
+      fake_class = draws.classes_of_fakes(class_draw, fakes.semantic_mask, config.class_draw)
+      terms = generator_step.loss_terms(players, global_params, semantic_params, fakes, viewpoint, fake_class)
       return generator_step.weighted(terms, config.loss_weights.generator), terms
 
     if shared_whole:
-      cotangent, terms = jax.grad(generator_loss, has_aux=True)(fakes, draw.viewpoint, semantic_class)
+      cotangent, terms = jax.grad(generator_loss, has_aux=True)(fakes, draw.viewpoint, class_draw)
       (grads,) = pull_back(cotangent)
     else:
       if not config.share_fakes:
         draw = draw_fakes(own_key)
-        semantic_class = draws.draw_classes(own_class_key, real['semantic_mask'], config.class_draw)
+        class_draw = draws.draw_classes(own_class_key, real['semantic_mask'], config.class_draw)
 
       def gradients(micro_batch):
-        own_draw, own_class = micro_batch
-        loss = lambda params: generator_loss(render(params, own_draw), own_draw.viewpoint, own_class)
+        own_draw, own_class_draw = micro_batch
+        loss = lambda params: generator_loss(render(params, own_draw), own_draw.viewpoint, own_class_draw)
         return jax.grad(loss, has_aux=True)(state.generator_params)
 
-      grads, terms = accumulation.mean_over_micro_batches(gradients, (draw, semantic_class), num_micro)
+      grads, terms = accumulation.mean_over_micro_batches(gradients, (draw, class_draw), num_micro)
     updates, generator_optimizer = optimizers.generator.update(grads, state.generator_optimizer, state.generator_params)
     generator_params = optax.apply_updates(state.generator_params, updates)
 
@@ -146,16 +148,17 @@ def make_term_gradient_norms(
     fake_key, class_key = jax.random.split(jax.random.fold_in(state.key, _MONITORING))
     draw = draws.draw_fakes(
         fake_key, batch_size, config, num_classes=players.generator.num_classes, render_size=config.image_size)
-    semantic_class = draws.draw_classes(class_key, batch['semantic_mask'][:batch_size], config.class_draw)
+    class_draw = draws.draw_classes(class_key, batch['semantic_mask'][:batch_size], config.class_draw)
     fakes, pull_back = jax.vjp(
         lambda params: generator_step.render_fakes(players, params, draw, config, render_size=config.image_size),
         state.generator_params)
+    fake_class = draws.classes_of_fakes(class_draw, fakes.semantic_mask, config.class_draw)
     weights = config.loss_weights.generator
 
     def cotangent(name):
       term = lambda fakes: weights[name] * generator_step.loss_terms(
           players, state.global_discriminator_params, state.semantic_discriminator_params, fakes, draw.viewpoint,
-          semantic_class)[name]
+          fake_class)[name]
       return jax.grad(term)(fakes)
 
     names = sorted(weights)

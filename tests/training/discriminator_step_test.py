@@ -56,20 +56,21 @@ def test_only_fakes_terms_see_fakes(global_gradients):
 def test_semantic_terms_are_finite_and_judge_regions(game):
   """Protects the semantic discriminator's turn: R1 is of the cut-out region, the class loss of reals and fakes."""
   players, state, real, fake = game
-  semantic_class = jnp.arange(8) % tiny.NUM_CLASSES
+  real_class = jnp.arange(8) % tiny.NUM_CLASSES
+  fake_class = (real_class + 1) % tiny.NUM_CLASSES
   params = state.semantic_discriminator_params
   terms, figures = jax.jit(lambda p: discriminator_step.semantic_terms(
-      players, p, real, fake['image'], fake['semantic_mask'], semantic_class))(params)
-  region, mask = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], semantic_class)
+      players, p, real, fake['image'], fake['semantic_mask'], real_class, fake_class))(params)
+  region, mask = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], real_class)
   judge = lambda *x: players.semantic_discriminator.apply(params, *x)
   by_region, by_mask = jax.jit(lambda *x: r1.r1_penalties(lambda *y: judge(*y).realness, *x))(region, mask)
   np.testing.assert_allclose(terms['r1_image'], by_region, rtol=1e-4)
   np.testing.assert_allclose(terms['r1_mask'], by_mask, rtol=1e-4)
   logits = np.concatenate([
       judge(region, mask).class_logits,
-      judge(*semantic_discriminator.cut_out(fake['image'], fake['semantic_mask'], semantic_class)).class_logits]).astype(np.float64)
+      judge(*semantic_discriminator.cut_out(fake['image'], fake['semantic_mask'], fake_class)).class_logits]).astype(np.float64)
   likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-  expected = -2 * likelihood[np.arange(16), np.tile(semantic_class, 2)].mean()
+  expected = -2 * likelihood[np.arange(16), np.concatenate([real_class, fake_class])].mean()
   np.testing.assert_allclose(terms['semantic_class'], expected, rtol=1e-4)
   assert all(0 <= figures[name] <= 1 for name in ('accuracy', 'class_accuracy'))
 

@@ -19,7 +19,7 @@ def make_masks(present, batch=3_000):
 @pytest.mark.parametrize('present', [(1,), (0, 3), (0, 1, 2, 3, 4)])
 def test_present_draws_only_what_is_there(present):
   """Protects rare classes from being asked of portraits without them: uniform over the classes in the real image."""
-  drawn = np.asarray(draws.draw_classes(jax.random.key(0), make_masks(present), 'present'))
+  drawn = np.asarray(draws.draw_classes(jax.random.key(0), make_masks(present), 'present').of_reals)
   shares = np.bincount(drawn, minlength=5) / drawn.size
   assert set(drawn) == set(present)
   np.testing.assert_allclose(shares[list(present)], 1 / len(present), atol=0.04)
@@ -28,14 +28,23 @@ def test_present_draws_only_what_is_there(present):
 def test_present_looks_at_each_portrait():
   """Protects the batch axis: each portrait's class is one of its own."""
   masks = jnp.concatenate([make_masks((1,), 50), make_masks((4,), 50)])
-  drawn = np.asarray(draws.draw_classes(jax.random.key(0), masks, 'present'))
+  drawn = np.asarray(draws.draw_classes(jax.random.key(0), masks, 'present').of_reals)
   assert (drawn[:50] == 1).all() and (drawn[50:] == 4).all()
 
 
 def test_uniform_ignores_the_masks():
   """Protects the published choice: every class alike, present or not."""
-  drawn = np.asarray(draws.draw_classes(jax.random.key(0), make_masks((1,)), 'uniform'))
+  drawn = np.asarray(draws.draw_classes(jax.random.key(0), make_masks((1,)), 'uniform').of_reals)
   np.testing.assert_allclose(np.bincount(drawn, minlength=5) / drawn.size, 0.2, atol=0.04)
+
+
+def test_fakes_are_asked_for_what_they_are():
+  """Protects fakes from being asked for the classes of another portrait: with 'own' their own, else those of the real in their place."""
+  reals, fakes = make_masks((1,), 50), make_masks((2, 4), 50)
+  for class_draw, classes in (('own', {2, 4}), ('present', {1})):
+    draw = draws.draw_classes(jax.random.key(0), reals, class_draw)
+    assert set(np.asarray(draw.of_reals)) == {1}
+    assert set(np.asarray(draws.classes_of_fakes(draw, fakes, class_draw))) == classes
 
 
 def test_fakes_are_drawn_as_the_config_says():

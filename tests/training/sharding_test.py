@@ -15,7 +15,8 @@ COMPARE = '''
 import jax
 jax.config.update('jax_disable_most_optimizations', True)
 import tiny
-from cnerf_jax.training import sharding, train_step
+from cnerf_jax import camera, sampler
+from cnerf_jax.training import sharding, traffic, train_step
 assert jax.device_count() == 8
 config = tiny.make_config(batch_size=8, generator__residual_from_zero=False, generator__residual_scale=0.1)
 players, optimizers, state = tiny.make_run(config)
@@ -24,7 +25,9 @@ for devices in (jax.devices()[:1], jax.devices()):
   mesh = sharding.make_mesh(devices)
   step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
   start = jax.device_put(jax.tree.map(lambda x: x.copy(), state), sharding.replicated(mesh))
-  after, metrics = step(start, sharding.put_batch(tiny.make_batch(config), mesh))
+  batch = sharding.put_batch(tiny.make_batch(config), mesh)
+  exchanged = traffic.count_traffic(step.lower(start, batch).compile().as_text())
+  after, metrics = step(start, batch)
   leaf = jax.tree.leaves(after.generator_params)[0]
   assert len(leaf.sharding.device_set) == len(devices) and leaf.is_fully_replicated
   results.append(tiny.flat(after) | tiny.flat(metrics))
@@ -32,12 +35,23 @@ one, eight = results
 assert one.keys() == eight.keys()
 for name in one:
   tiny.assert_close(eight[name], one[name], rtol=1e-3 if '/nu/' in name else 3e-4, what=name)
+gradients = 4 * sum(leaf.size for leaf in jax.tree.leaves((
+    state.generator_params, state.global_discriminator_params, state.semantic_discriminator_params)))
+assert 'all-gather' not in exchanged and 'all-to-all' not in exchanged, exchanged
+assert gradients <= exchanged['all-reduce'].payload_bytes <= 4 * gradients, (gradients, exchanged)
+
+generator, params = players.generator, state.generator_params
+styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
+draw = lambda mesh: sampler.render(generator, params, styles, camera.orbit(0.2, 0.1, image_size=8), image_size=8, num_samples=4, mesh=mesh)
+alone, together = draw(None), draw(sharding.make_mesh())
+assert len(together.rgb.sharding.device_set) == 8
+jax.tree.map(lambda x, y: tiny.assert_close(y, x, rtol=1e-4, what='rendering'), alone, together)
 print('equal', len(one))
 '''
 
 
 def test_eight_devices_equal_one():
-  """Protects training on many devices: parameters, gradients (Adam's moments) and metrics are those of one device."""
+  """Protects training on many devices: parameters, gradients (Adam's moments) and metrics are those of one; only gradients are exchanged."""
   path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
   done = subprocess.run(
       [sys.executable, '-c', COMPARE], capture_output=True, text=True, timeout=600, check=False, cwd=TESTS.parent,
