@@ -1,33 +1,52 @@
 #!/usr/bin/env bash
-# For a GPU machine that one has for minutes: correctness first, then step times, then training for the time that is left.
-#   OUT=results MINUTES=8 bash benchmarks/gpu.sh            # the whole of it
+# For a GPU machine that one has for minutes at a time, without a network: correctness first, then benchmarks, then training for the
+# time that is left. Every stage can be asked for alone, so that each stays under ten minutes; what was written is kept.
+#   OUT=results bash benchmarks/gpu.sh parity
+#   OUT=results bash benchmarks/gpu.sh bench
+#   OUT=results MINUTES=9 bash benchmarks/gpu.sh train      # again: resumes
+#   OUT=results MINUTES=8 bash benchmarks/gpu.sh            # all of it
 #   TINY=1 OUT=/tmp/out bash benchmarks/gpu.sh              # the same path on a CPU, in a few minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 OUT=${OUT:-gpu_results}; MINUTES=${MINUTES:-8}; TINY=${TINY:-0}
+stages=${*:-parity bench train}
 mkdir -p "$OUT"
 export XLA_FLAGS="${XLA_FLAGS:-} --xla_force_host_platform_device_count=1"
+export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$OUT/xla}
 python -c 'import jax; print(jax.__version__, jax.devices())' | tee "$OUT/device.txt"
 
-# SIREN's factor of 30 needs full float32 products to agree with the golden arrays.
-JAX_DEFAULT_MATMUL_PRECISION=highest python -m pytest tests/parity_test.py 2>&1 | tee "$OUT/parity.log"
-
 if [ "$TINY" = 1 ]; then
-  python -m benchmarks.step --config=configs/smoke.py --repeats=2 --output="$OUT/step.jsonl"
-  config=configs/smoke.py
+  big=configs/smoke.py; trained=configs/smoke.py; batches=4; precisions=highest; drawn=1; repeats=2
 else
-  for batch in 4 8 24; do
-    for precision in highest default; do
-      echo "batch $batch precision $precision"
-      JAX_DEFAULT_MATMUL_PRECISION=$precision python -m benchmarks.step --config=configs/ffhq12_published.py \
-        --config.batch_size="$batch" --output="$OUT/step.jsonl" || echo "batch $batch failed" | tee -a "$OUT/step.log"
-    done
-  done
-  config=configs/portraits64.py
+  big=configs/ffhq12.py; trained=configs/portraits64.py; batches='4 24 96'; precisions='highest tensorfloat32 bfloat16'; drawn=1,4,16; repeats=5
 fi
 
-# Training saves as it goes: a timeout loses nothing that was saved.
-timeout "$((MINUTES * 60))" python main.py --config="$config" --workdir="$OUT/run" --config.data.dir="$OUT/data" \
-  2>&1 | tee "$OUT/train.log" || true
-cp "$OUT"/run/scores.json "$OUT"/run/losses.png "$OUT" 2>/dev/null || true
-cp "$(ls "$OUT"/run/sheets/samples_*.png | tail -n 1)" "$OUT/samples.png" 2>/dev/null || true
+parity() {
+  # SIREN's factor of 30 needs full float32 products to agree with the golden arrays
+  JAX_DEFAULT_MATMUL_PRECISION=highest python -m pytest tests/parity_test.py 2>&1 | tee "$OUT/parity.log"
+}
+
+bench() {
+  for precision in $precisions; do
+    export JAX_DEFAULT_MATMUL_PRECISION=$precision
+    python -m benchmarks.render --config="$big" --batches="$drawn" --repeats=$repeats --output="$OUT/render_$precision.jsonl" ||
+      echo "render $precision failed" | tee -a "$OUT/failed.log"
+    for batch in $batches; do
+      echo "batch $batch precision $precision"
+      python -m benchmarks.step --config="$big" --config.batch_size="$batch" --repeats=$repeats --output="$OUT/step_$precision.jsonl" ||
+        echo "step of batch $batch, $precision failed" | tee -a "$OUT/failed.log"
+    done
+  done
+  unset JAX_DEFAULT_MATMUL_PRECISION
+}
+
+train() {
+  # training saves as it goes: a timeout loses nothing that was saved
+  timeout "$((MINUTES * 60))" python main.py --config="$trained" --workdir="$OUT/run" --config.data.dir="$OUT/data" \
+    --compilation_cache="$JAX_COMPILATION_CACHE_DIR" 2>&1 | tee "$OUT/train.log" || true
+  python main.py --mode=evaluate --workdir="$OUT/run" 2>&1 | tee "$OUT/scores.txt" || true
+  cp "$OUT"/run/losses.png "$OUT" 2>/dev/null || true
+  cp "$(ls "$OUT"/run/evaluations/*/sheets/samples_*.png | tail -n 1)" "$OUT/samples.png" 2>/dev/null || true
+}
+
+for stage in $stages; do "$stage"; done
