@@ -60,14 +60,13 @@ def measure(config, num_held_out: int) -> dict:
   players = train_state.make_players(config)
   iterator = loader.training_iterator(
       config.data, image_size=config.image_size, batch_size=config.batch_size, seed=config.seed)
-  batches = reconstruction_init.join_batches(iterator, config.reconstruction.batches_per_step, mesh)
   started = []
   with metrics_lib.Progress(config.reconstruction.num_steps, description='redraw') as progress:
     def on_step(step, loss):
       started.append(time.perf_counter())
       progress.update(step, {'loss': loss})
     params, encoder_params = jax.device_get(reconstruction_init.fit(
-        jax.random.key(config.seed), players, loop.untrained_params(config, players), config, batches, mesh, on_step))
+        jax.random.key(config.seed), players, loop.untrained_params(config, players), config, iterator, mesh, on_step))
   portraits = loader.load_split(config.data, 'validation', image_size=config.image_size, max_examples=num_held_out)
   found = len(portraits['image'])
   if found != num_held_out or found % _AT_ONCE:

@@ -28,7 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.eikonal_share = 0.125
   config.mixing_probability = 0.5
 
-  config.class_draw = 'own'
+  config.class_draw = 'present'
   config.share_fakes = True
   config.loss_weights.global_discriminator.viewpoint_real = 15.0
   config.loss_weights.global_discriminator.r1_image = 2.0

@@ -39,7 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.generator_warmup_steps = 50
   config.optimizer.decay_from = 0.7
   config.loss_weights.generator.adversarial_semantic = 0.5
-  config.loss_weights.generator.semantic_class = 0.2
+  config.loss_weights.generator.semantic_class = 0.0
+  config.class_draw = 'own'
 
   config.report_every = 20
   config.sheet_every = 100

@@ -11,9 +11,9 @@ from configs import portraits32
 def get_config() -> ml_collections.ConfigDict:
   """portraits32.py, longer."""
   config = portraits32.get_config().unlock()
-  config.num_steps = 1_800
-  config.reconstruction.num_steps = 6_000
+  config.num_steps = 1_000
+  config.reconstruction.num_steps = 5_000
   config.ema_half_life_images = 2_000.0
-  config.sheet_every = 300
-  config.evaluate_every = 600
+  config.sheet_every = 250
+  config.evaluate_every = 500
   return config.lock()

@@ -75,6 +75,7 @@ def test_run_leaves_its_papers(whole):
   assert {path.name for path in (workdir / 'sheets').glob('*.png')} >= {f'samples_{STEPS:07d}.png', f'classes_{STEPS:07d}.png'}
   assert (workdir / 'losses.png').read_bytes().startswith(b'\x89PNG')
   assert json.loads((workdir / 'scores.json').read_text())
+  assert not (workdir / 'warm_start').exists()
   assert list(workdir.rglob('events.out.tfevents*'))
 
 

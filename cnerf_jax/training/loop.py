@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 import dataclasses
 import pathlib
+import shutil
 from typing import Any
 
 from absl import logging
@@ -29,6 +30,8 @@ from cnerf_jax.training import sharding
 from cnerf_jax.training import sphere_init
 from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step
+
+WARM_START = 'warm_start'  # folder of an unfinished warm start, in that of the run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +86,8 @@ def untrained_params(config: ml_collections.ConfigDict, players: train_state.Pla
   return jax.device_get(jax.jit(create)())
 
 
-def _initial_state(config, players, optimizers, iterator, mesh):
-  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw."""
+def _initial_state(config, players, optimizers, iterator, mesh, workdir):
+  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw (which goes on where it was stopped)."""
   key, sphere_key, warm_key = jax.random.split(jax.random.key(config.seed), 3)
   state = train_state.create(key, players, optimizers, image_size=config.image_size)
   params = state.generator_params
@@ -93,10 +96,12 @@ def _initial_state(config, players, optimizers, iterator, mesh):
       params = sphere_init.initialise(
           sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
   if config.reconstruction.num_steps:
-    with metrics_lib.Progress(config.reconstruction.num_steps, description='redraw') as progress:
+    saved = checkpoints_lib.Checkpoints(workdir / WARM_START, max_to_keep=1, shard_count=jax.process_count())
+    done = max(saved.list_steps(), default=0)
+    with saved, metrics_lib.Progress(config.reconstruction.num_steps, initial=done, description='redraw') as progress:
       params = reconstruction_init.initialise(
           warm_key, players, params, config, iterator, mesh,
-          on_step=lambda step, loss: progress.update(step, {'loss': loss}))
+          on_step=lambda step, loss: progress.update(step, {'loss': loss}), saved=saved)
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
   return sharding.replicate(state, mesh)
@@ -131,9 +136,11 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
     config = plan.resolve(config, mesh, earlier=meta.get('num_micro_batches'))
   else:
     config = plan.resolve(config, mesh, lambda text: logging.info('plan: %s', text))
-    state = _initial_state(config, players, optimizers, data.iterator, mesh)
+    state = _initial_state(config, players, optimizers, data.iterator, mesh, workdir)
     health_state = health.HealthState()
     checkpoints.save(0, state, data.iterator, _meta(health_state, config))
+    if is_primary:
+      shutil.rmtree(workdir / WARM_START, ignore_errors=True)
   step_fns = {
       size: sharding.jit_step(train_step.make_train_step(config, players, optimizers, render_size=size), mesh)
       for size in {config.coarse_size, config.image_size}}

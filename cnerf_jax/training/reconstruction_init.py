@@ -28,6 +28,7 @@ from cnerf_jax import sampler
 from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import mapping_network
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import generator_step
 from cnerf_jax.training import optimizers as optimizers_lib
@@ -161,8 +162,8 @@ def make_step(players: train_state.Players, optimizers, config: ml_collections.C
 
 
 def fit(
-    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, batches: Iterator, mesh,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
+    on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
 ):
   """Generator and encoder after `config.reconstruction.num_steps`.
 
@@ -171,9 +172,10 @@ def fit(
     players: the modules.
     params: the generator's parameters.
     config: of the run; `config.reconstruction` says how long, how fast and how many rays.
-    batches: global batches of real portraits.
+    iterator: batches of real portraits, of this process's share of `config.batch_size`.
     mesh: of devices.
     on_step: called with (steps done, reconstruction loss) now and then.
+    saved: where to go on from and to save to every `config.checkpoint_every` steps, the iterator's position included.
 
   Returns:
     (generator's parameters, encoder's parameters).
@@ -188,37 +190,35 @@ def fit(
   step = sharding.jit_step(make_step(players, optimizers, config), mesh)
   carry = sharding.replicate(
       (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
-  for i in range(settings.num_steps):
+  first = 0
+  if saved is not None and saved.list_steps():
+    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), carry)
+    carry, meta = saved.restore(abstract, iterator)
+    first = meta['step']
+  batches = join_batches(iterator, settings.batches_per_step, mesh)
+  for i in range(first + 1, settings.num_steps + 1):
     carry, likeness = step(carry, next(batches))
-    if (i + 1) % 10 == 0 or i + 1 == settings.num_steps:
-      on_step(i + 1, float(likeness))
+    if i % 10 == 0 or i == settings.num_steps:
+      on_step(i, float(likeness))
+    if saved is not None and (i % config.checkpoint_every == 0 or i == settings.num_steps):
+      saved.save(i, carry, iterator)
   return carry[0]
 
 
 def initialise(
     key: Array, players: train_state.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
 ):
-  """Generator parameters that draw people, if softly.
+  """Generator parameters that draw people, if softly: `fit`, then the Gaussian of encoded latents folded into the mapping.
 
-  Args:
-    key: random key.
-    players: the modules.
-    params: the generator's parameters.
-    config: of the run.
-    iterator: batches of real portraits, of this process's share of `config.batch_size`.
-    mesh: of devices.
-    on_step: called with (steps done, reconstruction loss) now and then.
-
-  Returns:
-    Parameters like `params`.
+  Args and parameters as those of `fit`; returns parameters like `params`.
   """
-  batches = join_batches(iterator, config.reconstruction.batches_per_step, mesh)
-  params, encoder_params = fit(key, players, params, config, batches, mesh, on_step)
+  params, encoder_params = fit(key, players, params, config, iterator, mesh, on_step, saved)
   encoder = make_encoder(players)
   apply = jax.jit(encoder.apply, out_shardings=sharding.replicated(mesh))
   encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask'])
   portraits_a_batch = config.reconstruction.batches_per_step * config.batch_size
+  batches = join_batches(iterator, config.reconstruction.batches_per_step, mesh)
   gaussian = encoded_gaussian(encode, batches, -(-config.reconstruction.num_encoded // portraits_a_batch))
   mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
   return {'params': dict(params['params']) | {'mapping': mapping}}

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 
 import jax
@@ -11,6 +12,7 @@ from cnerf_jax import camera
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.training import checkpoints
 from cnerf_jax.training import reconstruction_init
 from cnerf_jax.training import sharding
 
@@ -37,6 +39,45 @@ def test_generator_learns_to_redraw_portraits(batches_per_step):
   assert losses[-1][1] < losses[0][1]
   assert tiny.flat(fitted).keys() == tiny.flat(params).keys()
   assert all(np.isfinite(value).all() for value in tiny.flat(fitted).values())
+
+
+class CountedBatches:
+  """Endless batches, each of its own reals, whose position can be saved."""
+
+  def __init__(self, config):
+    self._config, self._position = config, 0
+
+  def __next__(self):
+    self._position += 1
+    return jax.device_get(tiny.make_batch(self._config, seed=self._position))
+
+  def get_state(self):
+    return {'position': self._position}
+
+  def set_state(self, state):
+    self._position = state['position']
+
+
+def test_stopped_warm_start_goes_on_where_it_was(tmp_path):
+  """Protects up to an hour of warm start from a kill: stopped after 20 steps and run again, it ends bitwise as if never stopped."""
+  config = _config(reconstruction__num_steps=30, checkpoint_every=15, reconstruction__batches_per_step=2)
+  players, _, state = tiny.make_run(config)
+  params, mesh = jax.device_get(state.generator_params), sharding.make_mesh(jax.devices()[:1])
+  run = lambda **options: reconstruction_init.initialise(
+      jax.random.key(0), players, params, config, CountedBatches(config), mesh, **options)
+  whole = run()
+
+  def stop(step, loss):
+    if step == 20:
+      raise KeyboardInterrupt
+
+  steps = []
+  for on_step in (stop, lambda step, loss: steps.append(step)):
+    with checkpoints.Checkpoints(tmp_path, max_to_keep=1) as saved, contextlib.suppress(KeyboardInterrupt):
+      resumed = run(on_step=on_step, saved=saved)
+  assert steps == [20, 30]
+  for name, value in tiny.flat(whole).items():
+    np.testing.assert_array_equal(tiny.flat(resumed)[name], value, err_msg=name)
 
 
 def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
