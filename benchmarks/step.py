@@ -4,16 +4,21 @@ Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and 
 machine; memory; load) and appends it to --output as JSON.
 """
 
+import functools
 import os
 import time
 
 from absl import app
 from absl import flags
 import jax
+import jax.numpy as jnp
 from ml_collections import config_flags
 import numpy as np
 
 from benchmarks import machine
+from cnerf_jax.training import draws
+from cnerf_jax.training import flops
+from cnerf_jax.training import generator_step
 from cnerf_jax.training import loop
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import plan
@@ -22,6 +27,7 @@ from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/portraits32.py', 'What to time.', lock_config=True)
+_PART = flags.DEFINE_enum('part', 'whole', ['whole', 'generator'], 'Whole steps, or what is left of them without discriminators.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed steps, after two that are not.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 
@@ -37,40 +43,70 @@ def random_batch(config, num_classes: int) -> dict[str, np.ndarray]:
       viewpoint=rng.normal(0, 0.2, (config.batch_size, 2)).astype(np.float32))
 
 
-def measure(config, repeats: int) -> dict:
-  """Times `repeats` steps of a config on all devices."""
-  mesh = sharding.make_mesh()
-  loop.check(config, mesh)
-  config = plan.resolve(config, mesh)
-  players = train_state.make_players(config)
-  optimizers = optimizers_lib.make_optimizers(config)
+def compile_step(config, mesh):
+  """The whole step as a call without arguments that keeps its own state, the compiled program, its FLOPs."""
+  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
   state = jax.device_put(
       train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size), sharding.replicated(mesh))
   batch = sharding.put_batch(random_batch(config, players.generator.num_classes), mesh)
-  started = time.perf_counter()
   step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh).lower(state, batch).compile()
-  compile_seconds = time.perf_counter() - started
-  seconds = []
-  for _ in range(repeats + 2):
-    started = time.perf_counter()
+
+  def call():
+    nonlocal state
     state, metrics = step(state, batch)
-    jax.block_until_ready((state, metrics))
-    seconds.append(time.perf_counter() - started)
-  seconds = seconds[2:]
-  memory = step.memory_analysis()
+    return state, metrics
+
+  return call, step, plan.count_flops_per_image(config) * config.batch_size
+
+
+def compile_generator_part(config, mesh):
+  """Likewise, rendering, its own losses and the gradient of both alone: what is left of a step without discriminators."""
+  players = train_state.make_players(config)
+  generator = players.generator
+  weights = config.loss_weights.generator
+  draw = draws.draw_fakes(
+      jax.random.key(0), config.batch_size, config, num_classes=generator.num_classes, render_size=config.image_size)
+
+  def gradient(params, draw, num_chunks=None):
+    settings = config.copy_and_resolve_references().unlock()
+    settings.num_chunks = config.num_chunks if num_chunks is None else num_chunks
+
+    def loss(params):
+      fakes = generator_step.render_fakes(players, params, draw, settings, render_size=config.image_size)
+      return (jnp.mean(fakes.image**2) + jnp.mean(fakes.semantic_mask**2) + weights.eikonal * fakes.eikonal_loss
+              + weights.minimal_surface * fakes.minimal_surface_loss)
+
+    return jax.grad(loss)(params)
+
+  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
+  params = jax.device_put(jax.jit(generator.init)(jax.random.key(0), styles), sharding.replicated(mesh))
+  draw = jax.device_put(draw, sharding.over_batch(mesh))
+  program = jax.jit(gradient, out_shardings=sharding.replicated(mesh)).lower(params, draw).compile()
+  return lambda: program(params, draw), program, flops.count(functools.partial(gradient, num_chunks=1), params, draw)
+
+
+def measure(config, part: str, repeats: int) -> dict:
+  """Times `repeats` steps of a config, or the generator's part of them, on all devices."""
+  mesh = sharding.make_mesh()
+  loop.check(config, mesh)
+  config = plan.resolve(config, mesh)
+  started = time.perf_counter()
+  call, program, model_flops = {'whole': compile_step, 'generator': compile_generator_part}[part](config, mesh)
+  compile_seconds = time.perf_counter() - started
+  jax.block_until_ready(call())
+  (seconds,) = machine.interleaved([call], repeats)
+  memory = program.memory_analysis()
   return dict(
-      device=jax.devices()[0].device_kind, devices=mesh.size, image_size=config.image_size, width=config.generator.width,
+      device=jax.devices()[0].device_kind, devices=mesh.size, part=part, image_size=config.image_size, width=config.generator.width,
       num_samples=config.num_samples, batch_size=config.batch_size, compile_seconds=compile_seconds,
       temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None, load=os.getloadavg()[0],
-      **machine.figures(
-          seconds, images=config.batch_size, flops=plan.count_flops_per_image(config) * config.batch_size,
-          peak=machine.matrix_peak()),
+      **machine.figures(seconds, images=config.batch_size, flops=model_flops, peak=machine.matrix_peak()),
       peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
 
 
 def main(argv):
   del argv
-  machine.report(measure(_CONFIG.value, _REPEATS.value), _OUTPUT.value)
+  machine.report(measure(_CONFIG.value, _PART.value, _REPEATS.value), _OUTPUT.value)
 
 
 if __name__ == '__main__':
