@@ -81,8 +81,10 @@ def _query_class_by_class(portrait, points, viewdirs):
       for k in range(portrait.class_weights.shape[0])]
   answers = jax.tree.map(lambda *rows: jnp.stack(rows), *answers)
   masks = portrait._drawn(portrait.fuse_masks(answers.mask_score))
+  residual_sdf = jnp.sum(answers.residual_sdf, axis=0)
   return compositional_field.FieldSample(
-      sdf=portrait.base_sdf(points) + jnp.sum(answers.residual_sdf, axis=0),
+      sdf=portrait.base_sdf(points) + residual_sdf,
+      residual_sdf=residual_sdf,
       color=jax.nn.sigmoid(portrait.color_gain * jnp.sum(masks[..., None] * answers.color_logit, axis=0)),
       mask_scores=jnp.moveaxis(masks, 0, -1))
 

@@ -16,17 +16,17 @@ def sdf_gradient(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Arra
   return jax.grad(lambda x: jnp.sum(sdf(x)))(points)
 
 
-def eikonal_errors(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '*points']:
-  """(|grad sdf| - 1)^2 at each point.
+def eikonal_errors(gradient: Float[Array, '*points 3']) -> Float[Array, '*points']:
+  """(|grad sdf| - 1)^2 at each point."""
+  squared = jnp.sum(gradient**2, axis=-1)
+  return (jnp.sqrt(squared + 1e-12) - 1)**2
+
+
+def eikonal_loss(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '']:
+  """Mean of `eikonal_errors`, unweighted.
 
   Args:
     sdf: world points [..., 3] → signed distances [...], world units, each of its own point alone.
     points: where to hold it.
   """
-  squared = jnp.sum(sdf_gradient(sdf, points)**2, axis=-1)
-  return (jnp.sqrt(squared + 1e-12) - 1)**2
-
-
-def eikonal_loss(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '']:
-  """Mean of `eikonal_errors`, unweighted."""
-  return jnp.mean(eikonal_errors(sdf, points))
+  return jnp.mean(eikonal_errors(sdf_gradient(sdf, points)))

@@ -30,11 +30,13 @@ class FieldSample:
 
   Attributes:
     sdf: [..., samples] world units, negative inside.
+    residual_sdf: [..., samples] the classes' share of it, world units.
     color: [..., samples, 3] in [0, 1].
     mask_scores: [..., samples, classes]; sum to 1 under softmax fusion, unbounded under raw fusion.
   """
 
   sdf: Float[Array, '*batch samples']
+  residual_sdf: Float[Array, '*batch samples']
   color: Float[Array, '*batch samples 3']
   mask_scores: Float[Array, '*batch samples classes']
 
@@ -91,10 +93,23 @@ class Portrait:
     answers = jax.vmap(per_portrait, in_axes=(0, None, None))(self.bank, points * POINT_SCALE, viewdirs)
     masks = self._drawn(self.fuse_masks(answers.mask_score))
     color_logit = self.color_gain * jnp.sum(masks[..., None] * answers.color_logit, axis=0)
+    residual_sdf = jnp.sum(answers.residual_sdf, axis=0)
     return FieldSample(
-        sdf=self.base_sdf(points) + jnp.sum(answers.residual_sdf, axis=0),
+        sdf=self.base_sdf(points) + residual_sdf,
+        residual_sdf=residual_sdf,
         color=jax.nn.sigmoid(color_logit),
         mask_scores=jnp.moveaxis(masks, 0, -1))
+
+  def query_with_gradient(
+      self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3'], *, of: str
+  ) -> tuple[FieldSample, Float[Array, 'batch rays samples 3']]:
+    """`query`, and the gradient by points of the 'whole' signed distance or its 'residual' part, from one evaluation."""
+    def sdf(points):
+      sample = self.query(points, viewdirs)
+      return {'whole': sample.sdf, 'residual': sample.residual_sdf}[of], sample
+
+    value, pull_back, sample = jax.vjp(sdf, points, has_aux=True)
+    return sample, pull_back(jnp.ones_like(value))[0]
 
   def features(self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3']):
     """Fused feature [batch, rays, samples, width] at world points: sum_k m_k f_k, the super-resolution decoder's input."""

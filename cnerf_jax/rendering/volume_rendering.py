@@ -61,15 +61,20 @@ def render_rays(
 ) -> Rendering:
   """Renders rays at once. Pure; see `render_in_chunks` for the lean way."""
   points = sample_points(rays, distances)
-  sample = field.query(points, rays.viewdirs)
-  density = density_lib.density_from_sdf(sample.sdf, field.density_beta)
+  return aggregate(field.query(points, rays.viewdirs), field.density_beta, rays, distances)
+
+
+def aggregate(
+    sample, density_beta: Float[Array, ''], rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples']) -> Rendering:
+  """What rays see of the field's answers (`Field.query`) at their samples."""
+  density = density_lib.density_from_sdf(sample.sdf, density_beta)
   deltas = volume_aggregation.interval_lengths(distances, rays.directions)
   weights = volume_aggregation.aggregation_weights(density, deltas)
   return Rendering(
       rgb=2 * volume_aggregation.accumulate(weights, sample.color) - 1,
       semantic_mask=volume_aggregation.accumulate(weights, sample.mask_scores),
       depth=surface.expected_depth(weights, distances),
-      surface_point=surface.expected_surface_point(weights, points),
+      surface_point=surface.expected_surface_point(weights, sample_points(rays, distances)),
       sdf=sample.sdf,
       last_weight=weights[..., -1])
 

@@ -82,20 +82,26 @@ def render_with_geometry(
     num_chunks: rays are rendered in this many chunks.
     eikonal_of: 'whole' signed distance or its 'residual' part.
   """
-  rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
-  points = volume_rendering.sample_points(rays, distances)
-  return (rendering, _eikonal_loss(portrait, points, eikonal_indices, num_chunks, eikonal_of),
-          minimal_surface.minimal_surface_loss(rendering.sdf))
+  if eikonal_indices.shape[-1]:
+    rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
+    points = volume_rendering.sample_points(rays, distances)
+    held = jnp.take_along_axis(points.reshape(points.shape[0], -1, 3), eikonal_indices[..., None], axis=1)
+    eikonal_loss = eikonal.eikonal_loss({'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of], held)
+  else:
+    rendering, errors = _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of)
+    eikonal_loss = jnp.mean(errors)
+  return rendering, eikonal_loss, minimal_surface.minimal_surface_loss(rendering.sdf)
 
 
-def _eikonal_loss(portrait, points, indices, num_chunks, eikonal_of):
-  """Eikonal loss at the drawn samples, or in chunks of rays at all of them where none are drawn."""
-  sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
-  if indices.shape[-1]:
-    flat = points.reshape(points.shape[0], -1, 3)
-    return eikonal.eikonal_loss(sdf, jnp.take_along_axis(flat, indices[..., None], axis=1))
-  return jnp.mean(volume_rendering.map_in_chunks(
-      lambda chunk: eikonal.eikonal_errors(sdf, chunk), points, num_chunks=num_chunks))
+def _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of):
+  """The rendering, and the eikonal error at every one of its samples: one evaluation of the field serves both."""
+  def render(chunk):
+    rays, distances = chunk
+    points = volume_rendering.sample_points(rays, distances)
+    sample, gradient = portrait.query_with_gradient(points, rays.viewdirs, of=eikonal_of)
+    return volume_rendering.aggregate(sample, portrait.density_beta, rays, distances), eikonal.eikonal_errors(gradient)
+
+  return volume_rendering.map_in_chunks(render, (rays, distances), num_chunks=num_chunks)
 
 
 def loss_terms(

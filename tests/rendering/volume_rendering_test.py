@@ -32,8 +32,10 @@ class Blob:
   def query(self, points, viewdirs):
     points, viewdirs = points @ self.rotation, viewdirs @ self.rotation  # row vectors: x @ R is R^T x
     color_logit = 8 * points @ self.color_of_point + (viewdirs @ self.color_of_view)[..., None, :]
+    sdf = jnp.linalg.norm(points * self.axes + 1e-9, axis=-1) - 0.06
     return compositional_field.FieldSample(
-        sdf=jnp.linalg.norm(points * self.axes + 1e-9, axis=-1) - 0.06,
+        sdf=sdf,
+        residual_sdf=jnp.zeros_like(sdf),
         color=jax.nn.sigmoid(color_logit),
         mask_scores=jax.nn.softmax(20 * points, axis=-1))
 

@@ -7,6 +7,11 @@ import pytest
 
 import tiny
 
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
+from cnerf_jax.losses import eikonal
+from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import draws
 from cnerf_jax.training import generator_step
 
@@ -95,6 +100,34 @@ def test_eikonal_loss_is_of_what_the_config_says(eikonal_of, expected, eikonal_s
   fakes = jax.jit(lambda params: generator_step.render_fakes(
       players, params, draw, config, render_size=config.image_size))(state.generator_params)
   np.testing.assert_allclose(fakes.eikonal_loss, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('eikonal_of', ['whole', 'residual'])
+def test_eikonal_loss_shares_the_rendering(eikonal_of):
+  """Protects one evaluation for two uses: loss, its gradient and the rendering are those of evaluating the field twice."""
+  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=0.1, generator__base='network')
+  players, state, _, _ = make_inputs(config)
+  styles = jnp.asarray(np.random.default_rng(0).standard_normal((2, tiny.NUM_CLASSES, 2, 8)), jnp.float32)
+  camera = camera_lib.orbit(jnp.array([0.2, -0.3]), jnp.array([0.0, 0.1]), image_size=4)
+  rays = rays_lib.cast_rays(camera, image_size=4)
+  distances = rays_lib.offset_distances(camera.near, camera.far, jnp.full((2, 16), 0.3), num_samples=4)
+
+  def together(params):
+    portrait = sampler.portrait(players.generator, params, styles)
+    rendering, loss, _ = generator_step.render_with_geometry(
+        portrait, rays, distances, jnp.zeros((2, 0), jnp.int32), num_chunks=4, eikonal_of=eikonal_of)
+    return loss, rendering.rgb
+
+  def apart(params):
+    portrait = sampler.portrait(players.generator, params, styles)
+    sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
+    loss = eikonal.eikonal_loss(sdf, volume_rendering.sample_points(rays, distances))
+    return loss, volume_rendering.render_rays(portrait, rays, distances).rgb
+
+  results = [jax.jit(jax.value_and_grad(f, has_aux=True))(state.generator_params) for f in (together, apart)]
+  actual, expected = [tiny.flat(result) for result in results]
+  for name in expected:
+    tiny.assert_close(actual[name], expected[name], rtol=1e-4, what=name)
 
 
 def test_weights_multiply_terms():
