@@ -7,12 +7,10 @@ iterator's position can be saved and restored exactly (`get_state`, `set_state`)
 """
 
 from collections.abc import Sequence
-import contextlib
 import io
 import pathlib
 from typing import Any
 
-from absl import logging
 import grain
 import numpy as np
 from PIL import Image
@@ -20,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from cnerf_jax import semantics
 from data_pipeline import class_merging
+from data_pipeline import quiet_tfds
 from data_pipeline import transforms
 from data_pipeline.portraits import builder as portraits_builder
 
@@ -43,7 +42,7 @@ def prepare(data_config: Any) -> None:
     return
   try:
     data_dir.mkdir(parents=True, exist_ok=True)
-    with _quiet_tfds():
+    with quiet_tfds.quiet():
       portraits_builder.Portraits(
           data_dir=str(data_dir), config=_portraits_config(data_config), file_format='array_record',
       ).download_and_prepare()
@@ -175,17 +174,3 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
   remedy = ('make it with data_pipeline.loader.prepare(config.data)' if data_config.name == 'portraits' else
             'prepare it there, or set --config.data.dir to the folder that holds its dataset_info.json')
   raise FileNotFoundError(f'no data set {data_config.name!r} in data.dir {_data_dir(data_config)}; {remedy}')
-
-
-@contextlib.contextmanager
-def _quiet_tfds():
-  """No talk of downloads and custom configurations, and no second progress bar: ours counts images."""
-  verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)
-  tfds.disable_progress_bar()
-  try:
-    with contextlib.redirect_stdout(io.StringIO()):
-      yield
-  finally:
-    logging.set_verbosity(verbosity)
-    tfds.enable_progress_bar()

@@ -1,0 +1,169 @@
+"""One shard from its pictures: decode, order labels, crop, resize, write. A pure function of the files, and safe to run anywhere.
+
+Pictures go through one at a time, so that memory does not grow with a shard. What is wrong with one is noted, and the next is taken.
+"""
+
+import contextlib
+import hashlib
+import os
+
+import numpy as np
+from jaxtyping import UInt8
+
+from data_pipeline.prepare import alignment
+from data_pipeline.prepare import anatomy
+from data_pipeline.prepare import decoding
+from data_pipeline.prepare import faults
+from data_pipeline.prepare import journal as journal_lib
+from data_pipeline.prepare import label_orders
+from data_pipeline.prepare import layouts
+from data_pipeline.prepare import plan
+from data_pipeline.prepare import records
+from data_pipeline.prepare import resizing
+from data_pipeline.prepare.faults import Fault, Note
+
+_PAINTED = 127  # a part's mask holds 0 and 255, give or take a resize
+
+
+def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, folder: str) -> journal_lib.Page:
+  """Writes a shard's files and its page.
+
+  Args:
+    shard: what to prepare.
+    recipe: how.
+    journal: where to.
+    folder: the image folder, that files are shown relative to.
+
+  Raises:
+    OSError: if the files can't be written. What is wrong with pictures is never raised.
+  """
+  key = shard.key(recipe)
+  paths = {size: str(journal.shard_path(key, size)) for size in recipe.sizes}
+  writers = {}
+  kept, refused = [], []
+  try:
+    for size, path in paths.items():
+      writers[size] = records.ShardWriter(path, size, recipe.has_viewpoints)
+    for item in shard.items:
+      first = None
+      for one, viewpoint in zip(item.candidates, item.viewpoints):
+        file = layouts.shown(one.image, folder)
+        if first is not None:
+          refused.append(faults.Refusal(file, Fault.DUPLICATE, first))
+          continue
+        try:
+          pictures, page_entry = _prepare(one, viewpoint, recipe, file)
+        except faults.Refused as error:
+          refused.append(faults.Refusal(file, error.fault, error.detail))
+          continue
+        for size, (image, labels) in pictures:
+          writers[size].write(image, labels, page_entry.name, viewpoint if recipe.has_viewpoints else None)
+        kept.append(page_entry)
+        first = file
+    for writer in writers.values():
+      writer.close()
+  except BaseException:
+    for writer in writers.values():
+      writer.abandon()
+    raise
+  files = {size: (writers[size].num_bytes, _digest(path)) for size, path in paths.items()}
+  page = journal_lib.Page(shard.split, shard.index, tuple(kept), tuple(refused), files)
+  journal.write(key, page)
+  return page
+
+
+def read_labels(one: layouts.Candidate, order: label_orders.LabelOrder, max_pixels: int) -> UInt8[np.ndarray, 'height width']:
+  """The 19 labels of a candidate, at their own size; `faults.Refused` if there are none or they are faulty."""
+  if one.parts:
+    return _painted(one.parts, max_pixels)
+  return order.apply(read_values(one, max_pixels))
+
+
+def read_values(one: layouts.Candidate, max_pixels: int) -> np.ndarray:
+  """The integers of a candidate's label map as they are; of parts, the 19 labels."""
+  if one.parts:
+    return _painted(one.parts, max_pixels)
+  if one.label_map is None:
+    raise faults.Refused(Fault.NO_LABEL)
+  with _of_label(one.label_map):
+    return decoding.read_label(one.label_map, max_pixels)
+
+
+def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) -> tuple[list, journal_lib.Kept]:
+  """(size, (image, labels)) for each size, and the picture's entry in the journal; `faults.Refused` if it can't be used."""
+  decoding.check_regular(one.image)
+  if not one.label_files:
+    raise faults.Refused(Fault.NO_LABEL)
+  if recipe.has_viewpoints and viewpoint is None:
+    raise faults.Refused(Fault.NO_VIEWPOINT)
+  image, notes = decoding.read_image(one.image, recipe.max_pixels)
+  order = label_orders.LabelOrder('declared', dict(recipe.order))
+  labels = read_labels(one, order, recipe.max_pixels)
+  notes = list(notes)
+  if labels.shape != image.shape[:2]:
+    if not resizing.same_proportions(labels.shape, image.shape[:2]):
+      size = lambda array: f'{array.shape[1]} x {array.shape[0]}'
+      raise faults.Refused(Fault.LABEL_SIZE, f'{size(labels)} for an image of {size(image)}')
+    labels = resizing.match_labels(labels, *image.shape[:2])
+    notes.append(Note.LABEL_RESIZED)
+  image, labels, offset = _framed(image, labels, recipe, notes)
+  one_moments = anatomy.moments(labels)
+  fit = anatomy.fit(one_moments)
+  if fit < anatomy.ODD:
+    notes.append(Note.ODD_ANATOMY)
+  if image.shape[0] < max(recipe.sizes):
+    notes.append(Note.ENLARGED)
+  pictures = [(size, (resizing.resize_image(image, size), resizing.resize_labels(labels, size))) for size in recipe.sizes]
+  shares = np.bincount(labels.ravel(), minlength=len(label_orders.LABELS)) / labels.size
+  return pictures, journal_lib.Kept(
+      file=file, name=faults.printable(one.name), notes=tuple(notes), shares=tuple(round(float(share), 6) for share in shares),
+      fit=round(fit, 4), offset=tuple(round(value, 4) for value in offset) if offset else None)
+
+
+def _framed(image, labels, recipe: plan.Recipe, notes: list[Note]):
+  """(square image, its labels, its offset against an aligned crop); adds to the notes."""
+  points = alignment.landmarks(labels)
+  if recipe.align:
+    if points is None:
+      raise faults.Refused(Fault.NO_FACE)
+    image, labels = alignment.crop(image, labels, alignment.ffhq_square(points), 2 * max(recipe.sizes))
+    points = alignment.landmarks(labels)
+  elif image.shape[0] != image.shape[1]:
+    image, labels = resizing.center_square(image), resizing.center_square(labels)
+    points = alignment.landmarks(labels)
+    notes.append(Note.SQUARED)
+  if points is None:
+    return image, labels, None
+  offset = alignment.offsets(alignment.ffhq_square(points), *labels.shape)
+  if not alignment.is_aligned(offset):
+    notes.append(Note.MISALIGNED)
+  return image, labels, offset
+
+
+def _painted(parts: tuple[tuple[int, str], ...], max_pixels: int) -> UInt8[np.ndarray, 'height width']:
+  """Masks of single parts painted over each other in the order of their labels, as CelebAMask-HQ composes them."""
+  labels = None
+  for label, path in parts:
+    with _of_label(path):
+      mask = decoding.read_label(path, max_pixels)
+    if labels is None:
+      labels = np.full(mask.shape, label_orders.BACKGROUND, np.uint8)
+    elif mask.shape != labels.shape:
+      raise faults.Refused(Fault.LABEL_SIZE, f'parts of {mask.shape[1]} x {mask.shape[0]} and {labels.shape[1]} x {labels.shape[0]}')
+    labels[mask > (_PAINTED if mask.max() > 1 else 0)] = label
+  return labels
+
+
+@contextlib.contextmanager
+def _of_label(path: str):
+  """Says in a fault's detail that it is the label file's, and which."""
+  try:
+    yield
+  except faults.Refused as error:
+    name = f'label file {faults.printable(os.path.basename(path), 80)}'
+    raise faults.Refused(error.fault, f'{name}: {error.detail}' if error.detail else name) from error
+
+
+def _digest(path: str) -> str:
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
