@@ -23,6 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.mask_sharpness = 10.0
   config.generator.color_gain = 5.0
   config.data.dilation = 'exclusive'  # softmax masks can't overlap, so real ones must not
+  config.data.flip = True
   config.sphere.num_steps = 0
   config.eikonal_of = 'whole'
   config.eikonal_share = 0.125

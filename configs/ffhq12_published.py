@@ -33,6 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_validation = 1_000
   config.data.num_test_identities = 100
   config.data.dilation = 'overlap'  # of thin classes, before training: a mask may overlap another
+  config.data.flip = False  # every other example mirrored, with its labels and its azimuth
 
   # cameras: standard deviations in radians
   config.camera = ml_collections.ConfigDict(dict(azimuth_std=0.3, elevation_std=0.15))

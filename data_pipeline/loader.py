@@ -1,30 +1,29 @@
 """Batches for training and arrays for evaluation, read from prepared records by grain.
 
-A record holds an 8-bit image, a label map of the twelve `semantics.SemanticClass` values and a viewpoint (and, for
-`portraits`, depth and identity). Reading merges the labels into the configured class set, downsamples both to the
-training resolution and dilates thin classes. The order of training batches depends on the seed alone, and the
-iterator's position can be saved and restored exactly (`get_state`, `set_state`).
+A record holds an 8-bit image, a label map in the vocabulary that its data set names, and where it is known a viewpoint
+(`stored_records.py`). Reading merges the labels into the configured class set, averages both down to the training resolution
+and dilates thin classes; if the config says so, every other example is mirrored. The order of training batches, and which
+examples are mirrored, depend on the seed alone, and the iterator's position can be saved and restored exactly
+(`get_state`, `set_state`).
 """
 
-from collections.abc import Sequence
-import io
 import pathlib
 from typing import Any
 
 import grain
 import numpy as np
-from PIL import Image
-import tensorflow_datasets as tfds
 
 from cnerf_jax import semantics
-from data_pipeline import class_merging
 from data_pipeline import quiet_tfds
+from data_pipeline import stored_records
 from data_pipeline import transforms
+from data_pipeline import vocabularies
 from data_pipeline.portraits import builder as portraits_builder
 
 DEFAULT_DIR = '~/.cache/cnerf_jax/data'
-_REQUIRED_FEATURES = ('image', 'label', 'viewpoint')
+_REAL = 'real_portraits'  # what `python -m data_pipeline.prepare` calls its data sets
 _RECORDS_AT_ONCE = 256
+_TRAINED_ON = ('image', 'label', 'viewpoint')
 
 
 def prepare(data_config: Any) -> None:
@@ -32,10 +31,11 @@ def prepare(data_config: Any) -> None:
 
   Raises:
     FileNotFoundError: for a data set other than `portraits` that is not in `data.dir`.
+    ValueError: if its labels don't merge into the config's class set, or the config mentions what can't be.
     OSError: if `data.dir` cannot be written.
   """
   if data_config.name != 'portraits':
-    _dataset_dir(data_config)
+    channel_table(data_config, open_split(data_config, 'train').vocabulary)
     return
   data_dir = _data_dir(data_config)
   if _prepared(data_config):
@@ -54,18 +54,18 @@ def prepare(data_config: Any) -> None:
 def training_iterator(
     data_config: Any, *, image_size: int, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1,
 ) -> grain.DatasetIterator:
-  """Endless shuffled batches of the train split: `image`, `semantic_mask`, `viewpoint`.
+  """Endless shuffled batches of the train split: `image`, `semantic_mask` and, where records have it, `viewpoint`.
 
   Args:
     data_config: the `data` section of a config.
     image_size: side of the images, a divisor of the records' size.
     batch_size: examples in each batch of this shard.
-    seed: sets the order of the examples.
+    seed: sets the order of the examples, and which are mirrored.
     shard_index: which part of the records this host reads.
     shard_count: number of hosts.
 
   Raises:
-    ValueError: if a size does not fit; FileNotFoundError if the data set is not there.
+    ValueError: if a size or the classes don't fit; FileNotFoundError if the data set is not there.
   """
   source = open_split(data_config, 'train')
   if not 0 <= shard_index < shard_count or len(source) < shard_count:
@@ -73,13 +73,15 @@ def training_iterator(
                      'use shard_index < shard_count <= examples')
   if batch_size < 1:
     raise ValueError(f'batch_size {batch_size} must be at least 1')
-  transforms.check_divides(image_size, record_size=_decode(source[0])['image'].shape[0])
-  dataset = (
-      grain.MapDataset.source(source)[shard_index::shard_count]
-      .seed(seed).shuffle().repeat()
-      .map(lambda record: to_example(_decode(record), data_config, image_size=image_size))
-      .batch(batch_size))
-  return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+  transforms.check_divides(image_size, record_size=source.record_size)
+  channel_table(data_config, source.vocabulary)
+  # Numbers of records go through grain one by one, records a batch at a time: grain's own bookkeeping costs more than reading them.
+  dataset = grain.MapDataset.range(len(source))[shard_index::shard_count].seed(seed).shuffle().repeat().batch(batch_size)
+  dataset = dataset.map(lambda indices: _stack([source[index] for index in indices]))
+  to_batch = lambda records: to_example(records, data_config, source.vocabulary, image_size=image_size)
+  if data_config.get('flip', False):
+    dataset = dataset.random_map(lambda records, rng: mirror(records, rng.random(batch_size) < 0.5, source.vocabulary))
+  return iter(dataset.map(to_batch).to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
 
 
 def load_split(
@@ -89,18 +91,18 @@ def load_split(
 
   Args:
     data_config: the `data` section of a config.
-    split: `train`, `validation` or `test`; `test` has ten consecutive views of each person.
+    split: `train`, `validation` or `test`; the `test` of `portraits` has ten consecutive views of each person.
     image_size: side of the images, a divisor of the records' size. Depth is the block's nearest.
     max_examples: only the first so many.
     dilate: whether thin classes are dilated, if the config dilates at all.
   """
-  source = open_split(data_config, split, with_depth=True)
+  source = open_split(data_config, split, with_all=True)
   count = len(source) if max_examples is None else min(max_examples, len(source))
   parts = []
   for start in range(0, count, _RECORDS_AT_ONCE):
-    records = [_decode(record) for record in source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))]
-    records = {name: np.stack([record[name] for record in records]) for name in records[0]}
-    part = to_example(records, data_config, image_size=image_size, dilate=dilate)
+    records = source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))
+    records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
+    part = to_example(records, data_config, source.vocabulary, image_size=image_size, dilate=dilate)
     if 'depth' in records:
       part['depth'] = transforms.nearest_in_blocks(portraits_builder.decode_depth(records['depth']), image_size)
     if 'identity' in records:
@@ -109,43 +111,56 @@ def load_split(
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def has_viewpoints(data_config: Any) -> bool:
+  """Whether the cameras of the training examples are known."""
+  return open_split(data_config, 'train').has_viewpoints
+
+
+def mirror(records: dict[str, np.ndarray], chosen: np.ndarray, vocabulary: vocabularies.Vocabulary) -> dict[str, np.ndarray]:
+  """A batch of records, the chosen ones left to right: left and right labels change places, and the azimuth its sign."""
+  image, label = records['image'].copy(), records['label'].copy()
+  image[chosen] = image[chosen][:, :, ::-1]
+  label[chosen] = vocabulary.mirrored()[label[chosen][:, :, ::-1]]
+  mirrored = dict(image=image, label=label)
+  if 'viewpoint' in records:
+    mirrored['viewpoint'] = records['viewpoint'] * np.where(chosen[:, None], np.float32([-1, 1]), np.float32(1))
+  return records | mirrored
+
+
 def to_example(
-    record: dict[str, np.ndarray], data_config: Any, *, image_size: int, dilate: bool = True) -> dict[str, np.ndarray]:
-  """One example, or a batch of them, from decoded records: `image`, `semantic_mask`, `viewpoint`."""
+    records: dict[str, np.ndarray], data_config: Any, vocabulary: vocabularies.Vocabulary, *, image_size: int, dilate: bool = True,
+) -> dict[str, np.ndarray]:
+  """A batch of examples from one of records: `image`, `semantic_mask` and, if there, `viewpoint`."""
   class_set = semantics.class_set(data_config.class_set)
-  mask = transforms.one_hot(class_merging.merge_ffhq12(record['label'], class_set), class_set.num_classes)
-  mask = transforms.area_downsample(mask, image_size)
-  if dilate and data_config.dilation != 'none':
-    mask = transforms.dilate_thin_classes(mask, class_set)
-    if data_config.dilation == 'exclusive':
-      mask = transforms.make_exclusive(mask, class_set)
-  image = transforms.area_downsample(transforms.normalise_image(record['image']), image_size)
-  return dict(image=image, semantic_mask=mask, viewpoint=np.asarray(record['viewpoint'], np.float32))
+  table = channel_table(data_config, vocabulary)
+  if records['label'].max() >= len(table):
+    raise ValueError(f'label {records["label"].max()} is none of the {len(table)} {vocabulary.name} labels; prepare the records again')
+  mask = transforms.training_mask(table[records['label']], class_set, image_size, data_config.dilation if dilate else 'none')
+  example = dict(image=transforms.area_downsample(transforms.normalise_image(records['image']), image_size), semantic_mask=mask)
+  if 'viewpoint' in records:
+    example['viewpoint'] = np.asarray(records['viewpoint'], np.float32)
+  return example
 
 
-def open_split(data_config: Any, split: str, *, with_depth: bool = False) -> Sequence[dict[str, Any]]:
-  """Records of a split by number, pictures still as PNG.
+def channel_table(data_config: Any, vocabulary: vocabularies.Vocabulary) -> np.ndarray:
+  """For each stored label its channel under the config; ValueError if they don't fit."""
+  if data_config.dilation not in transforms.DILATIONS:
+    raise ValueError(f'data.dilation {data_config.dilation!r} is not known; use one of {", ".join(transforms.DILATIONS)}')
+  return vocabulary.table(semantics.class_set(data_config.class_set))
+
+
+def open_split(data_config: Any, split: str, *, with_all: bool = False) -> stored_records.StoredRecords:
+  """Records of a split by number.
 
   Raises:
     FileNotFoundError: if the data set is not there.
     ValueError: if it has no such split, or its records are of another format.
   """
-  builder = tfds.builder_from_directory(str(_dataset_dir(data_config)))
-  if split not in builder.info.splits:
-    raise ValueError(f'no split {split!r} in {data_config.name}; use one of {", ".join(builder.info.splits)}')
-  missing = [name for name in _REQUIRED_FEATURES if name not in builder.info.features]
-  if missing:
-    raise ValueError(f'records in {builder.data_path} lack {", ".join(missing)}; write all of '
-                     f'{", ".join(_REQUIRED_FEATURES)} (the format is in data_pipeline/portraits/builder.py)')
-  encoded = ('image', 'label') if with_depth else ('image', 'label', 'depth')
-  return builder.as_data_source(
-      split, decoders={name: tfds.decode.SkipDecoding() for name in encoded if name in builder.info.features})
+  return stored_records.StoredRecords(_dataset_dir(data_config), split, with_all=with_all)
 
 
-def _decode(record: dict[str, Any]) -> dict[str, np.ndarray]:
-  """A record with its pictures as 8-bit arrays."""
-  pictures = {name: np.asarray(Image.open(io.BytesIO(record[name]))) for name in ('image', 'label')}
-  return record | pictures
+def _stack(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+  return {name: np.stack([record[name] for record in records]) for name in _TRAINED_ON if name in records[0]}
 
 
 def _data_dir(data_config: Any) -> pathlib.Path:
@@ -163,7 +178,7 @@ def _prepared(data_config: Any) -> list[pathlib.Path]:
   if name == 'portraits':
     patterns = (f'{name}/{_portraits_config(data_config).name}/[0-9]*/',)
   else:
-    patterns = ('', f'{name}/', f'{name}/[0-9]*/', f'{name}/*/[0-9]*/')
+    patterns = ('', f'{name}/', f'{name}/[0-9]*/', f'{name}/*/[0-9]*/', f'{_REAL}/size{data_config.record_size}/[0-9]*/')
   return [path for pattern in patterns for path in sorted(data_dir.glob(f'{pattern}dataset_info.json'))]
 
 
@@ -171,6 +186,14 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
   found = _prepared(data_config)
   if found:
     return found[-1].parent
-  remedy = ('make it with data_pipeline.loader.prepare(config.data)' if data_config.name == 'portraits' else
-            'prepare it there, or set --config.data.dir to the folder that holds its dataset_info.json')
-  raise FileNotFoundError(f'no data set {data_config.name!r} in data.dir {_data_dir(data_config)}; {remedy}')
+  data_dir = _data_dir(data_config)
+  sizes = sorted(int(path.parent.name.removeprefix('size')) for path in data_dir.glob(f'{_REAL}/size*/[0-9]*'))
+  if data_config.name == 'portraits':
+    remedy = 'make it with data_pipeline.loader.prepare(config.data)'
+  elif sizes:
+    remedy = (f'there are records of {", ".join(map(str, sizes))} pixels: set --config.data.record_size to one of them, '
+              f'or prepare them again with --sizes {data_config.record_size}')
+  else:
+    remedy = ('prepare it there (python -m data_pipeline.prepare --help), or set --config.data.dir to the folder that holds its '
+              'dataset_info.json')
+  raise FileNotFoundError(f'no data set {data_config.name!r} in data.dir {data_dir}; {remedy}')

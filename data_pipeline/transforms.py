@@ -4,6 +4,8 @@ Images become floats in [-1, 1], masks become floats in [0, 1] that sum to one o
 dilated: a class whose pixels vanish at training resolution is widened, over its neighbours (SPEC 1).
 """
 
+import functools
+
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -19,6 +21,32 @@ _SMALLEST_WINDOW = 3  # one pixel to every side: less would dilate nothing
 def one_hot(labels: UInt8[np.ndarray, '*shape'], num_classes: int) -> Float[np.ndarray, '*shape classes']:
   """Label maps as masks, float32."""
   return np.eye(num_classes, dtype=np.float32)[labels]
+
+
+def training_mask(
+    labels: UInt8[np.ndarray, '*batch height width'], class_set: semantics.ClassSet, image_size: int, dilation: str,
+) -> Float[np.ndarray, '*batch image_size image_size classes']:
+  """What the discriminators see of a label map: averaged down, then dilated as the config says (one of DILATIONS)."""
+  if labels.shape[-1] == image_size and dilation != 'none':
+    return _dilated_sets(labels, class_set, dilation)
+  mask = area_one_hot(labels, class_set.num_classes, image_size)
+  if dilation != 'none':
+    mask = dilate_thin_classes(mask, class_set)
+  return make_exclusive(mask, class_set) if dilation == 'exclusive' else mask
+
+
+def area_one_hot(
+    labels: UInt8[np.ndarray, '*batch height width'], num_classes: int, image_size: int,
+) -> Float[np.ndarray, '*batch image_size image_size classes']:
+  """`area_downsample(one_hot(labels))`, to the last bit: pixels are counted as integers, which is four times less to move."""
+  record_size = labels.shape[-1]
+  check_divides(image_size, record_size)
+  block = record_size // image_size
+  if block == 1:
+    return one_hot(labels, num_classes)
+  rows = np.eye(num_classes, dtype=np.uint8 if block**2 < 256 else np.uint32)
+  count = sum(rows[labels[..., row::block, column::block]] for row in range(block) for column in range(block))
+  return count.astype(np.float32) * np.float32(1 / block**2)
 
 
 def normalise_image(image: UInt8[np.ndarray, '*shape 3']) -> Float[np.ndarray, '*shape 3']:
@@ -50,10 +78,8 @@ def dilate_thin_classes(
 ) -> Float[np.ndarray, '*batch height width classes']:
   """The mask with its thin classes widened by a max filter; other channels stay, so sums may exceed one."""
   dilated = semantic_mask.copy()
-  windows = {class_set.index(name): dilation_window(name, semantic_mask.shape[-2]) for name in class_set.thin_classes}
-  for window in set(windows.values()):
-    channels = [channel for channel in windows if windows[channel] == window]
-    dilated[..., channels] = _max_filter(semantic_mask[..., channels], window)
+  for window, channels in _windows(class_set, semantic_mask.shape[-2]).items():
+    dilated[..., channels] = _widen(semantic_mask[..., channels], window, np.maximum, (-3, -2))
   return dilated
 
 
@@ -85,14 +111,42 @@ def nearest_in_blocks(
   return depth.reshape(*depth.shape[:-2], image_size, block, image_size, block).min(axis=(-3, -1))
 
 
-def _max_filter(masks: np.ndarray, window: int) -> np.ndarray:
-  """Maximum over a square window around each pixel (one more pixel below and right if `window` is even)."""
-  for axis in (-3, -2):
-    along = np.moveaxis(masks, axis, 0)
+def _widen(values: np.ndarray, window: int, combine: np.ufunc, axes: tuple[int, int]) -> np.ndarray:
+  """Maximum, or union, over a square window around each pixel (one more pixel below and right if `window` is even)."""
+  for axis in axes:
+    along = np.moveaxis(values, axis, 0)
     widest = along.copy()
     for step in range(1, window // 2 + 1):
-      np.maximum(widest[:-step], along[step:], out=widest[:-step])
+      combine(widest[:-step], along[step:], out=widest[:-step])
       if step <= (window - 1) // 2:
-        np.maximum(widest[step:], along[:-step], out=widest[step:])
-    masks = np.moveaxis(widest, 0, axis)
-  return masks
+        combine(widest[step:], along[:-step], out=widest[step:])
+    values = np.moveaxis(widest, 0, axis)
+  return values
+
+
+def _windows(class_set: semantics.ClassSet, image_size: int) -> dict[int, list[int]]:
+  """Channels of the thin classes by their dilation window."""
+  found = {}
+  for name in class_set.thin_classes:
+    found.setdefault(dilation_window(name, image_size), []).append(class_set.index(name))
+  return found
+
+
+def _dilated_sets(
+    labels: UInt8[np.ndarray, '*batch size size'], class_set: semantics.ClassSet, dilation: str,
+) -> Float[np.ndarray, '*batch size size classes']:
+  """Dilated masks of labels at training resolution. A pixel belongs to a set of classes, one bit each: sets are dilated, and looked up."""
+  bit = (1 << np.arange(class_set.num_classes)).astype(np.uint16)
+  sets = bit[labels]
+  dilated = sets.copy()
+  for window, channels in _windows(class_set, labels.shape[-1]).items():
+    dilated |= _widen(sets & np.bitwise_or.reduce(bit[channels]), window, np.bitwise_or, (-2, -1))
+  return np.take(_masks_of_sets(class_set, dilation), dilated, axis=0, mode='clip')
+
+
+@functools.lru_cache
+def _masks_of_sets(class_set: semantics.ClassSet, dilation: str) -> Float[np.ndarray, 'sets classes']:
+  """For each set of classes that can meet in a pixel its mask."""
+  sets = np.arange(2**class_set.num_classes)
+  masks = (sets[:, None] >> np.arange(class_set.num_classes) & 1).astype(np.float32)
+  return make_exclusive(masks[None], class_set)[0] if dilation == 'exclusive' else masks

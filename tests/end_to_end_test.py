@@ -127,7 +127,7 @@ def assert_one_line(done, *words):
 def test_missing_data_is_one_line(shared, tmp_path):
   """Protects first runs on own photos: which data set is missing, where, and what to do."""
   done = main(shared, tmp_path / 'run', '--config.data.name=ffhq')
-  assert_one_line(done, 'error: ', "'ffhq'", str(shared), 'prepare it there, or set --config.data.dir')
+  assert_one_line(done, 'error: ', "'ffhq'", str(shared), 'prepare it there', 'set --config.data.dir')
 
 
 def test_foreign_workdir_is_one_line(shared, tmp_path):
