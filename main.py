@@ -72,6 +72,8 @@ def train(config, workdir: str) -> None:
   mesh = sharding.make_mesh()
   logging.info('%d x %s', mesh.size, jax.devices()[0].device_kind)
   loop.check(config, mesh)
+  num_train, has_viewpoints = loader.promise(config.data)
+  loop.check_data(config, num_train=num_train, has_viewpoints=has_viewpoints)
   folder = workdir_lib.claim(workdir, config)
   prepare_data(config)
   shard = dict(shard_index=jax.process_index(), shard_count=jax.process_count())

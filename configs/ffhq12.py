@@ -3,7 +3,11 @@
   python main.py --config=configs/ffhq12.py --workdir=DIR --config.data.dir=DATA
 
 Departs from ffhq12_published.py where measurement on `portraits` says so (docs/differences.md, docs/convergence.md): exact sphere
-and residuals that start at zero, softmax masks, calmer learning rates, poses of real images where they are known.
+and residuals that start at zero, softmax masks, calmer learning rates.
+
+DATA is what `python -m data_pipeline.prepare` made (docs/data.md). Photographs come without cameras, so that nothing here needs them. Where
+they are known (prepare --viewpoints), the sign of the azimuth is learnt more reliably with
+--config.loss_weights.global_discriminator.viewpoint_real=15.
 """
 
 import ml_collections
@@ -31,7 +35,6 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.class_draw = 'present'
   config.share_fakes = True
-  config.loss_weights.global_discriminator.viewpoint_real = 15.0
   config.loss_weights.global_discriminator.r1_image = 2.0
   config.loss_weights.global_discriminator.r1_mask = 4.0
   config.loss_weights.semantic_discriminator.r1_image = 2.0

@@ -1,6 +1,6 @@
 """Stage 1 on twelve-class portraits at 64x64, faithful to the published code. Kept for comparison; train with ffhq12.py.
 
-  python main.py --config=configs/ffhq12_published.py --workdir=DIR --config.data.dir=DATA
+  python main.py --config=configs/ffhq12_published.py --workdir=DIR --config.data.dir=DATA  (made as docs/data.md says)
 
 Hardware and hours: published as batch 24 on 8 GPUs; 300k steps. Expected: on small portraits this recipe stays noise
 (docs/convergence.md says why), so no scores are promised. Each constant: paper section 3 and its supplement, unless noted.

@@ -18,6 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.name = 'portraits'
   config.data.record_size = 64
   config.data.num_train = 10_000
+  config.data.flip = False
+  config.loss_weights.global_discriminator.viewpoint_real = 15.0  # every camera is known
   config.generator.width = 64
   config.generator.style_dim = 128
   config.num_samples = 16

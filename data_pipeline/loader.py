@@ -35,7 +35,7 @@ def prepare(data_config: Any) -> None:
     OSError: if `data.dir` cannot be written.
   """
   if data_config.name != 'portraits':
-    channel_table(data_config, open_split(data_config, 'train').vocabulary)
+    promise(data_config)
     return
   data_dir = _data_dir(data_config)
   if _prepared(data_config):
@@ -111,9 +111,17 @@ def load_split(
   return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def has_viewpoints(data_config: Any) -> bool:
-  """Whether the cameras of the training examples are known."""
-  return open_split(data_config, 'train').has_viewpoints
+def promise(data_config: Any) -> tuple[int, bool]:
+  """(number of training examples, whether their cameras are known), also of `portraits` that are not made yet.
+
+  Raises:
+    FileNotFoundError, ValueError: in one line, if other data are not there, or don't fit the config.
+  """
+  if data_config.name == 'portraits':
+    return data_config.num_train, True
+  records = open_split(data_config, 'train')
+  channel_table(data_config, records.vocabulary)
+  return len(records), records.has_viewpoints
 
 
 def mirror(records: dict[str, np.ndarray], chosen: np.ndarray, vocabulary: vocabularies.Vocabulary) -> dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def evaluate(
     sample: Sample,
     real: Mapping[str, np.ndarray],
     untrained_sample: Sample | None,
-    oracle: oracle_lib.Oracle,
+    oracle: oracle_lib.Oracle | None,
     class_set: semantics.ClassSet,
     *,
     key: jax.Array,
@@ -63,9 +63,9 @@ def evaluate(
     sample: `sample(key, batch, viewpoint=None)` draws `batch` examples as a dict of `image` in [-1, 1], `semantic_mask`
       and the `viewpoint` of the camera used; random cameras, or those of `viewpoint` [batch, 2] if it is given.
     real: `image`, `semantic_mask`, `viewpoint` of at least 2 `num_samples` real examples; a few thousand hold more
-      that are nearly frontal, for the diversity.
+      that are nearly frontal, for the diversity. Without `viewpoint`, diversity is that of random cameras.
     untrained_sample: the same for the generator before training; needed only without `ceilings`.
-    oracle: reads the fakes.
+    oracle: reads the fakes; without one nothing is said of agreement and cameras, and their bars are left out.
     class_set: of the masks.
     key: of the samples; the same key gives the same scores.
     num_samples: fakes, and real examples, that are compared.
@@ -80,47 +80,59 @@ def evaluate(
     `oracle` (its accuracy by split), `passed` (by bar: value, bar, passed), `all_passed`, `ceilings`, `num_samples`.
   """
   first, second, frontal = split_real(real, num_samples)
-  frontal_viewpoint = frontal['viewpoint']
+  num_frontal, frontal_viewpoint = len(frontal['image']), frontal.get('viewpoint')
   random_key, frontal_key = jax.random.split(key)
   fakes = draw(sample, random_key, num_samples)
-  frontal_fakes = draw(sample, frontal_key, len(frontal_viewpoint), frontal_viewpoint)
+  frontal_fakes = draw(sample, frontal_key, num_frontal, frontal_viewpoint)
   if ceilings is None:
     if untrained_sample is None:
       raise ValueError('untrained_sample None leaves the scores without a ceiling; '
                        'give it, or the ceilings of earlier scores')
     ceilings = _measure(draw(untrained_sample, random_key, num_samples),
-                        draw(untrained_sample, frontal_key, len(frontal_viewpoint), frontal_viewpoint), second)
+                        draw(untrained_sample, frontal_key, num_frontal, frontal_viewpoint), second)
   values = _measure(fakes, frontal_fakes, second)
   floors = _measure(first, frontal, second)
   scores = {name: _normalised(values[name], floors[name], ceilings[name]) for name in values}
 
-  large = class_areas.large_classes(class_areas.class_areas(real['semantic_mask']))
-  reading = oracle.read(fakes['image'])
-  rendered = label_map.label_map(fakes['semantic_mask'], class_set)
-  iou = agreement.class_iou(reading.labels, rendered, class_set.num_classes)
+  agreements, iou = _agreements(fakes, real['semantic_mask'], oracle, class_set)
+  scores |= agreements
   scores['classes'] = _class_table(fakes['semantic_mask'], real['semantic_mask'], iou, class_set)
-  # A large class that neither the mask nor the oracle's reading shows is a dropped class: it agrees on nothing.
-  scores['mask_agreement'] = agreement.mean_iou(np.nan_to_num(iou), large)
-  scores['mask_agreement_all'] = agreement.mean_iou(iou)
-  scores['azimuth'] = agreement.signed_correlation(reading.viewpoint[:, 0], fakes['viewpoint'][:, 0])
-  scores['elevation'] = agreement.signed_correlation(reading.viewpoint[:, 1], fakes['viewpoint'][:, 1])
-  scores['oracle'] = dict(oracle.accuracy)
-  scores['passed'] = _passed(scores, bars)
+  scores['oracle'] = dict(oracle.accuracy) if oracle is not None else {}
+  scores['passed'] = _passed(scores, {name: bar for name, bar in bars.items() if scores[name] is not None})
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
   scores['ceilings'] = dict(ceilings)
   scores['num_samples'] = num_samples
   return scores
 
 
+def _agreements(fakes, real_mask, oracle, class_set) -> tuple[dict[str, float | None], np.ndarray]:
+  """What the oracle reads off the fakes against what was rendered, all None without one, and the agreement of each class."""
+  if oracle is None:
+    return dict.fromkeys(('mask_agreement', 'mask_agreement_all', 'azimuth', 'elevation')), np.full(class_set.num_classes, np.nan)
+  large = class_areas.large_classes(class_areas.class_areas(real_mask))
+  reading = oracle.read(fakes['image'])
+  iou = agreement.class_iou(reading.labels, label_map.label_map(fakes['semantic_mask'], class_set), class_set.num_classes)
+  return dict(
+      # A large class that neither the mask nor the oracle's reading shows is a dropped class: it agrees on nothing.
+      mask_agreement=agreement.mean_iou(np.nan_to_num(iou), large),
+      mask_agreement_all=agreement.mean_iou(iou),
+      azimuth=agreement.signed_correlation(reading.viewpoint[:, 0], fakes['viewpoint'][:, 0]),
+      elevation=agreement.signed_correlation(reading.viewpoint[:, 1], fakes['viewpoint'][:, 1])), iou
+
+
 def split_real(real: Mapping[str, np.ndarray], num_samples: int) -> tuple[dict, dict, dict]:
-  """Two disjoint random sets of `num_samples` real examples, and the ones nearest to frontal; always the same."""
+  """Two disjoint random sets of `num_samples` real examples, and those nearest to frontal; always the same.
+
+  Where cameras are unknown, the third set is a random one too.
+  """
   count = len(real['image'])
   if count < 2 * num_samples:
     raise ValueError(f'{count} real examples are too few to compare {num_samples} samples; '
                      f'give at least {2 * num_samples}, or lower num_samples to {count // 2}')
   order = np.random.default_rng(_REAL_SEED).permutation(count)
-  frontal = diversity.frontal_examples(real['viewpoint'], min(_NUM_FRONTAL, num_samples))
-  names = ('image', 'semantic_mask', 'viewpoint')
+  num_frontal = min(_NUM_FRONTAL, num_samples)
+  frontal = diversity.frontal_examples(real['viewpoint'], num_frontal) if 'viewpoint' in real else order[-num_frontal:]
+  names = [name for name in ('image', 'semantic_mask', 'viewpoint') if name in real]
   return tuple({name: np.asarray(real[name])[chosen] for name in names}
                for chosen in (order[:num_samples], order[num_samples:2 * num_samples], frontal))
 

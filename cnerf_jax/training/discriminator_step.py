@@ -35,8 +35,10 @@ def global_terms(
   terms = {
       'adversarial': adversarial.discriminator_loss(on_real.realness, on_fake.realness),
       'viewpoint': viewpoint_lib.viewpoint_loss(on_fake.viewpoint, fake_viewpoint),
-      'viewpoint_real': viewpoint_lib.viewpoint_loss(on_real.viewpoint, real['viewpoint']),
-  } | _r1_terms(lambda *x: judge(*x).realness, (real['image'], real['semantic_mask']), r1_share)
+  }
+  if 'viewpoint' in real:  # photographs come without cameras
+    terms['viewpoint_real'] = viewpoint_lib.viewpoint_loss(on_real.viewpoint, real['viewpoint'])
+  terms |= _r1_terms(lambda *x: judge(*x).realness, (real['image'], real['semantic_mask']), r1_share)
   return terms, {'accuracy': adversarial.accuracy(on_real.realness, on_fake.realness)}
 
 

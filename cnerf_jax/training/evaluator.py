@@ -47,6 +47,15 @@ def make_sampler(generator: generator_lib.Generator, config: ml_collections.Conf
   return sample
 
 
+def _exists(load_split: Callable[..., dict[str, np.ndarray]], split: str) -> bool:
+  """Whether the data have such a split: photographs have no `test`, a few of them not even a `validation`."""
+  try:
+    load_split(split, max_examples=1)
+  except ValueError:
+    return False
+  return True
+
+
 class Evaluator:
   """Scores parameters against real portraits; the untrained generator's scores and the oracle are made once."""
 
@@ -77,10 +86,14 @@ class Evaluator:
       note(f'oracle: reading {split}')
       return load_split(split, max_examples=num_oracle)
 
+    if 'viewpoint' not in self._real:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
+      self.oracle = None
+      return
     data_config = {name: value for name, value in config.data.items() if name != 'dir'}
     self.oracle = oracle_lib.load_or_train(
         oracle_folder, data_config | {'num_oracle': num_oracle}, load_for_oracle, self._class_set,
-        image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle))
+        image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle),
+        held_out_splits=[split for split in ('validation', 'test') if _exists(load_split, split)])
 
   def evaluate(self, params, step: int, workdir: pathlib.Path) -> dict[str, Any]:
     """Scores, also written to `scores.json`."""

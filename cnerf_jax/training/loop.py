@@ -78,6 +78,20 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
     accumulation.check(config.batch_size, config.num_micro_batches, config.r1_share)
 
 
+def check_data(config: ml_collections.ConfigDict, *, num_train: int, has_viewpoints: bool) -> None:
+  """Refuses, in one line, a config that asks more of the training examples than they have: their number, known cameras."""
+  fields = {'loss_weights.global_discriminator.viewpoint_real': config.loss_weights.global_discriminator.viewpoint_real,
+            'reconstruction.num_steps': config.reconstruction.num_steps}
+  uses = {name: value for name, value in fields.items() if value}
+  if uses and not has_viewpoints:
+    raise ValueError(
+        f'the records hold no viewpoints, which {", ".join(f"{name} {value}" for name, value in uses.items())} would need; '
+        f'set {" ".join(f"--config.{name}=0" for name in uses)}, or prepare them again with --viewpoints')
+  if num_train < 2 * config.evaluation.num_images:
+    raise ValueError(f'{num_train} training examples are too few for evaluation.num_images {config.evaluation.num_images}; '
+                     f'set --config.evaluation.num_images={max(1, num_train // 2)}')
+
+
 def untrained_params(config: ml_collections.ConfigDict, players: train_state.Players):
   """The generator's parameters before any training, warm starts included: the ceiling of the scores."""
   key = jax.random.split(jax.random.key(config.seed), 3)[0]

@@ -62,7 +62,7 @@ def make_train_step(
   def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
     fake_key, class_key, own_key, own_class_key = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
     real = {name: progressive.soften(batch[name], render_size) for name in ('image', 'semantic_mask')}
-    real['viewpoint'] = batch['viewpoint']
+    real |= {name: batch[name] for name in ('viewpoint',) if name in batch}
     draw = draw_fakes(fake_key)
     class_draw = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
 
