@@ -13,11 +13,12 @@ from jaxtyping import Float, Int
 from data_pipeline.prepare import label_orders
 
 LABELS = label_orders.LABELS
-# An order is wrong if another known one keeps so much more of the rules, or if it keeps fewer than this itself.
+# An order is wrong if another known one keeps so much more of the rules, or if it keeps fewer than this itself, or fewer than half of
+# those about heights.
 MARGIN = 0.08
-ENOUGH = 0.6
+ENOUGH = 0.7
 # One label map alone is out of place below this: profiles and covered faces break a rule or two.
-ODD = 0.6
+ODD = 0.65
 _SIDE = 256  # label maps are looked at with about so many rows; moments need no more
 _GROUPS = {
     'brows': ('l_brow', 'r_brow'), 'eyes': ('l_eye', 'r_eye'), 'mouth': ('mouth', 'u_lip', 'l_lip'), 'ears': ('l_ear', 'r_ear')}
@@ -155,6 +156,8 @@ RULES: dict[str, Callable[[Moments], bool | None]] = {
     **{f'{name} present': lambda one, name=name: _part(one, name)[0] > 0 for name in ('skin', 'nose', 'eyes', 'brows', 'mouth', 'hair')},
 }
 
+_HEIGHTS = [name for name in RULES if ' above ' in name or ' on top' in name]
+
 
 def kept_rules(one: Moments) -> dict[str, bool]:
   """Whether a label map keeps each rule that applies to it."""
@@ -200,7 +203,7 @@ class OrderVerdict:
     best, fitting = next(iter(self.fits.items()))
     own = self.fits[self.declared]
     broken = f'; it breaks: {", ".join(self.broken)}' if self.broken else ''
-    if best != self.declared and fitting >= ENOUGH:
+    if fitting > own + MARGIN and fitting >= ENOUGH:
       return (f'label order {self.declared} keeps {own:.0%} of the rules of anatomy and {best} keeps {fitting:.0%}{broken}; '
               f'use --label-order {best}, or --no-order-check if you are sure')
     return (f'label order {self.declared} keeps only {own:.0%} of the rules of anatomy{broken}, and no known order fits; declare the '
@@ -219,9 +222,11 @@ def judge_order(declared: label_orders.LabelOrder, raw: list[Moments]) -> OrderV
   mean = {name: float(np.mean(list(kept.values()))) if kept else 0.0 for name, kept in rates.items()}
   own, best = mean[declared.name], max(mean.values())
   better = best > own + MARGIN and best >= ENOUGH
+  heights = [rate for name, rate in rates[declared.name].items() if name in _HEIGHTS]
+  is_upright = sum(rate >= 0.5 for rate in heights) >= len(heights) / 2
   return OrderVerdict(
       declared=declared.name,
       fits=dict(sorted(mean.items(), key=lambda item: (-item[1], item[0] != declared.name))),
       broken=tuple(name for name, rate in rates[declared.name].items() if rate < 0.5),
       mirrored=bool(sides) and float(np.mean(sides)) < 0,
-      is_wrong=bool(raw) and (better or own < ENOUGH))
+      is_wrong=bool(raw) and (better or own < ENOUGH or not is_upright))

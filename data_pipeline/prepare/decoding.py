@@ -25,6 +25,7 @@ FORMATS = {
 EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 LABEL_EXTENSIONS = ('.png', '.npy')
 _ALIASES = {'MPO': 'JPEG'}  # cameras' JPEG with a preview behind it
+_NPY = b'\x93NUMPY'
 _BACKDROP = (128, 128, 128, 255)
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -177,17 +178,20 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[Note]]:
 def _read_npy(path: str, max_pixels: int) -> Int[np.ndarray, 'height width']:
   check_regular(path)
   try:
+    with open(path, 'rb') as file:
+      start = file.read(len(_NPY))
+    if start != _NPY:
+      fault = {b'\x80': Fault.PICKLED, b'P': Fault.NOT_A_LABEL_MAP}.get(start[:1], Fault.UNREADABLE)
+      raise faults.Refused(fault, 'no NPY file')
     values = np.load(path, mmap_mode='r', allow_pickle=False)  # only the header is read
-  except Exception as error:
-    if 'allow_pickle' in str(error) or 'object' in str(error):
-      raise faults.Refused(Fault.PICKLED) from error
-    fault = Fault.TRUNCATED if 'mmap length' in str(error) or _CUT_OFF.search(str(error)) else Fault.UNREADABLE
-    raise faults.Refused(fault, _words(error)) from error
-  if not isinstance(values, np.ndarray):
-    values.close()  # an archive of arrays under another name
-    raise faults.Refused(Fault.NOT_A_LABEL_MAP, 'an archive of arrays')
+  except faults.Refused:
+    raise
+  except Exception as error:  # damaged headers meet errors of any type
+    pickled = 'allow_pickle' in str(error) or 'object' in str(error)
+    cut_off = 'mmap length' in str(error) or _CUT_OFF.search(str(error))
+    raise faults.Refused(Fault.PICKLED if pickled else Fault.TRUNCATED if cut_off else Fault.UNREADABLE, _words(error)) from error
   shape = tuple(side for side in values.shape if side != 1) if values.ndim == 3 else values.shape
-  if len(shape) != 2 or not (np.issubdtype(values.dtype, np.integer) or values.dtype == bool):
+  if len(shape) != 2 or not values.size or not (np.issubdtype(values.dtype, np.integer) or values.dtype == bool):
     raise faults.Refused(Fault.NOT_A_LABEL_MAP, f'array of shape {values.shape}, type {values.dtype}')
   if values.size > max_pixels:
     raise faults.Refused(Fault.HUGE, f'{shape[1]} x {shape[0]}')
