@@ -6,6 +6,7 @@ All that is written lies below the output folder: `real_portraits/size64/1.0.0` 
 
 from collections.abc import Callable
 import concurrent.futures
+import concurrent.futures.process
 import contextlib
 import dataclasses
 import fcntl

@@ -4,7 +4,9 @@ Shards are written one at a time by `shard.py`; the builder puts finished ones t
 vocabulary of the labels, so that a reader knows how they merge.
 """
 
+import contextlib
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -16,6 +18,7 @@ from array_record.python import array_record_module
 from PIL import Image
 import tensorflow_datasets as tfds
 
+from cnerf_jax import atomic_files
 from data_pipeline import quiet_tfds
 from data_pipeline import vocabularies
 
@@ -111,14 +114,17 @@ class ShardWriter:
     example = dict(image=image if self._raw else _png(image), label=labels, name=name)
     if viewpoint is not None:
       example['viewpoint'] = np.array(viewpoint, np.float32)
-    record = self._serializer.serialize_example(self._features.encode_example(example))
-    self._writer.write(record)
+    example = self._serializer.get_tf_example(self._features.encode_example(example))
+    record = example.SerializeToString(deterministic=True)  # else the order of the features is another in every process
+    with _as_os_error():
+      self._writer.write(record)
     self.count += 1
     self.num_bytes += len(record)
 
   def close(self) -> None:
     """Gives the shard its name; OSError if the disk took less than was written."""
-    self._writer.close()
+    with _as_os_error():
+      self._writer.close()
     if self.count:
       reader = array_record_module.ArrayRecordReader(self._temporary)
       complete = reader.num_records() == self.count
@@ -143,6 +149,16 @@ def assemble(data_dir: str, config: RealPortraitsConfig) -> pathlib.Path:
     RealPortraits(data_dir=data_dir, config=config, file_format='array_record').download_and_prepare(
         download_dir=os.path.join(data_dir, '.prepare', 'downloads'))
   return folder
+
+
+@contextlib.contextmanager
+def _as_os_error():
+  """array_record's errors of writing, which are RuntimeErrors, as what they are."""
+  try:
+    yield
+  except RuntimeError as error:
+    code = errno.ENOSPC if atomic_files.is_no_space(error) else errno.EIO
+    raise OSError(code, os.strerror(code)) from error
 
 
 def _fingerprint(folder: pathlib.Path) -> str | None:
