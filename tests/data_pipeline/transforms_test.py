@@ -61,3 +61,33 @@ def test_dilation_accepts_a_batch():
   together = transforms.dilate_thin_classes(mask, semantics.FFHQ9)
   alone = np.stack([transforms.dilate_thin_classes(one, semantics.FFHQ9) for one in mask])
   np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize('image_size', [8, 24])
+def test_area_one_hot_is_the_mean_of_one_hot(image_size):
+  """Protects training on resumed runs: counting pixels gives the very same bits as averaging masks."""
+  labels = np.random.default_rng(0).integers(0, 12, (2, 24, 24)).astype(np.uint8)
+  expected = transforms.area_downsample(transforms.one_hot(labels, 12), image_size)
+  np.testing.assert_array_equal(transforms.area_one_hot(labels, 12, image_size), expected)
+
+
+@pytest.mark.parametrize('dilation', transforms.DILATIONS)
+@pytest.mark.parametrize('class_set', [semantics.FFHQ12, semantics.FFHQ9], ids=lambda one: one.name)
+@pytest.mark.parametrize('image_size', [12, 48])
+def test_training_mask_of_sets_is_that_of_soft_masks(class_set, dilation, image_size):
+  """Protects the short cut at records' own size: sets of classes, dilated and looked up, are the soft masks' arithmetic bit for bit."""
+  labels = np.random.default_rng(1).integers(0, class_set.num_classes, (3, 48, 48)).astype(np.uint8)
+  expected = transforms.area_one_hot(labels, class_set.num_classes, image_size)
+  if dilation != 'none':
+    expected = transforms.dilate_thin_classes(expected, class_set)
+  if dilation == 'exclusive':
+    expected = transforms.make_exclusive(expected, class_set)
+  np.testing.assert_array_equal(transforms.training_mask(labels, class_set, image_size, dilation), expected)
+
+
+def test_training_mask_of_large_images_has_windows_of_several_sizes():
+  """Protects stage 2, where brows and ears are dilated more than noses."""
+  labels = np.random.default_rng(2).choice(12, (300, 300), p=[.89] + [.01] * 11).astype(np.uint8)
+  expected = transforms.make_exclusive(
+      transforms.dilate_thin_classes(transforms.one_hot(labels, 12), semantics.FFHQ12), semantics.FFHQ12)
+  np.testing.assert_array_equal(transforms.training_mask(labels, semantics.FFHQ12, 300, 'exclusive'), expected)

@@ -287,5 +287,6 @@ def test_help_reads_like_a_page(capsys):
     command_line.main(['--help'])
   told = capsys.readouterr().out
   assert end.value.code == 0
-  for words in ('CelebAMask-HQ as downloaded', 'FFHQ as downloaded', '--parser', '--align', '--strict', 'exit codes', 'main.py --config=configs/ffhq12.py'):
+  for words in ('CelebAMask-HQ as downloaded', 'FFHQ as downloaded', '--parser', '--align', '--strict', 'exit codes',
+                'main.py --config=configs/ffhq12.py'):
     assert words in told
