@@ -7,6 +7,7 @@ import numpy as np
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import semantic_discriminator
+from cnerf_jax.training import augmentation
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
 from configs import ffhq12
@@ -80,7 +81,8 @@ def make_players(config):
       generator=generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator),
       global_discriminator=global_discriminator.GlobalDiscriminator(channels=tuple(config.global_discriminator.channels)),
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
-          num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width))
+          num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width),
+      augmented=augmentation.is_on(config))
 
 
 def make_run(config, seed=0):
@@ -95,7 +97,9 @@ def make_run(config, seed=0):
   zeros = {
       f'{player}_optimizer': jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), getattr(shapes, f'{player}_optimizer'))
       for player in ('generator', 'global_discriminator', 'semantic_discriminator')}
-  return players, optimizers, train_state.GanState(
+  if players.augmented:
+    zeros['augmentation'] = augmentation.initial_state()
+  return players, optimizers, (train_state.AugmentedGanState if players.augmented else train_state.GanState)(
       step=jnp.zeros((), jnp.int32), key=jax.random.key(seed), ema_params=jax.tree.map(jnp.copy, params['generator_params']),
       **params, **zeros)
 

@@ -39,7 +39,10 @@ def global_terms(
   if 'viewpoint' in real:  # photographs come without cameras
     terms['viewpoint_real'] = viewpoint_lib.viewpoint_loss(on_real.viewpoint, real['viewpoint'])
   terms |= _r1_terms(lambda *x: judge(*x).realness, (real['image'], real['semantic_mask']), r1_share)
-  return terms, {'accuracy': adversarial.accuracy(on_real.realness, on_fake.realness)}
+  figures = {'accuracy': adversarial.accuracy(on_real.realness, on_fake.realness)}
+  if players.augmented:
+    figures['real_sign'] = jnp.mean(jnp.sign(on_real.realness))
+  return terms, figures
 
 
 def semantic_terms(

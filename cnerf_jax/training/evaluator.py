@@ -89,7 +89,8 @@ class Evaluator:
     if 'viewpoint' not in self._real:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
       self.oracle = None
       return
-    data_config = {name: value for name, value in config.data.items() if name != 'dir'}
+    # it reads splits as they are: where they lie and whether training mirrors them is nothing to it
+    data_config = {name: value for name, value in config.data.items() if name not in ('dir', 'flip')}
     self.oracle = oracle_lib.load_or_train(
         oracle_folder, data_config | {'num_oracle': num_oracle}, load_for_oracle, self._class_set,
         image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle),

@@ -16,6 +16,7 @@ import numpy as np
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.training import accumulation
+from cnerf_jax.training import augmentation
 from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import evaluator as evaluator_lib
@@ -64,6 +65,7 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
                'checkpoint_every', 'keep_checkpoints'):
     if config[name] < 1:
       raise ValueError(f'{name} {config[name]} must be at least 1')
+  augmentation.check(config)
   reconstruction_init.check(config)
   if config.coarse_size < 1 or config.image_size % config.coarse_size:
     raise ValueError(f'coarse_size {config.coarse_size} must divide image_size {config.image_size}')

@@ -13,6 +13,7 @@ from cnerf_jax import semantics
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator as global_discriminator_lib
 from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
+from cnerf_jax.training import augmentation as augmentation_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 
 
@@ -44,12 +45,24 @@ class GanState:
 
 
 @flax.struct.dataclass
+class AugmentedGanState(GanState):
+  """State of a run that augments; without augmentation there is no such field, in memory or in checkpoints.
+
+  Attributes:
+    augmentation: its strength.
+  """
+
+  augmentation: augmentation_lib.AugmentationState
+
+
+@flax.struct.dataclass
 class Players:
-  """The three modules of the game."""
+  """The three modules of the game, and whether they play with transformed portraits."""
 
   generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
   global_discriminator: global_discriminator_lib.GlobalDiscriminator = flax.struct.field(pytree_node=False)
   semantic_discriminator: semantic_discriminator_lib.SemanticDiscriminator = flax.struct.field(pytree_node=False)
+  augmented: bool = flax.struct.field(pytree_node=False, default=False)
 
 
 def make_players(config: ml_collections.ConfigDict) -> Players:
@@ -61,7 +74,8 @@ def make_players(config: ml_collections.ConfigDict) -> Players:
           channels=tuple(config.global_discriminator.channels)),
       semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
           num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
-          head_width=config.semantic_discriminator.head_width))
+          head_width=config.semantic_discriminator.head_width),
+      augmented=augmentation_lib.is_on(config))
 
 
 def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
@@ -73,7 +87,7 @@ def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, 
   generator_params = generator.init(keys[0], jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
   global_params = players.global_discriminator.init(keys[1], image, masks)
   semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
-  return GanState(
+  fields = dict(
       step=jnp.zeros((), jnp.int32),
       key=run_key,
       generator_params=generator_params,
@@ -83,3 +97,6 @@ def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, 
       generator_optimizer=optimizers.generator.init(generator_params),
       global_discriminator_optimizer=optimizers.global_discriminator.init(global_params),
       semantic_discriminator_optimizer=optimizers.semantic_discriminator.init(semantic_params))
+  if players.augmented:
+    return AugmentedGanState(augmentation=augmentation_lib.initial_state(), **fields)
+  return GanState(**fields)

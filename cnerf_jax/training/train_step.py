@@ -13,6 +13,7 @@ import ml_collections
 import optax
 
 from cnerf_jax.training import accumulation
+from cnerf_jax.training import augmentation
 from cnerf_jax.training import discriminator_step
 from cnerf_jax.training import draws
 from cnerf_jax.training import ema
@@ -60,9 +61,15 @@ def make_train_step(
     return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.global_norm(grads)}
 
   def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
-    fake_key, class_key, own_key, own_class_key = jax.random.split(jax.random.fold_in(state.key, state.step), 4)
+    step_key = jax.random.fold_in(state.key, state.step)
+    fake_key, class_key, own_key, own_class_key = jax.random.split(step_key, 4)
+    transforms = None
+    if players.augmented:
+      transforms = augmentation.draw_step(step_key, config.batch_size, state.augmentation.strength, config.image_size)
     real = {name: progressive.soften(batch[name], render_size) for name in ('image', 'semantic_mask')}
     real |= {name: batch[name] for name in ('viewpoint',) if name in batch}
+    real_mask = real['semantic_mask']
+    real = _transformed(transforms, 'real', real)
     draw = draw_fakes(fake_key)
     class_draw = draws.draw_classes(class_key, real['semantic_mask'], config.class_draw)
 
@@ -74,25 +81,28 @@ def make_train_step(
     else:
       fakes = accumulation.map_micro_batches(lambda d: _pictures(render(state.generator_params, d)), draw, num_micro)
       fake_image, fake_mask = fakes
-    fake_class = draws.classes_of_fakes(class_draw, fake_mask, config.class_draw)
+    fake = _transformed(transforms, 'fake', dict(image=fake_image, semantic_mask=fake_mask, viewpoint=draw.viewpoint))
+    fake_class = draws.classes_of_fakes(class_draw, fake['semantic_mask'], config.class_draw)
 
     global_params, global_optimizer, global_terms = update_discriminator(
         discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
-        state.global_discriminator_optimizer, (real, fake_image, fake_mask, draw.viewpoint),
+        state.global_discriminator_optimizer, (real, fake['image'], fake['semantic_mask'], fake['viewpoint']),
         config.loss_weights.global_discriminator)
     semantic_params, semantic_optimizer, semantic_terms = update_discriminator(
         discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
-        state.semantic_discriminator_optimizer, (real, fake_image, fake_mask, class_draw.of_reals, fake_class),
+        state.semantic_discriminator_optimizer, (real, fake['image'], fake['semantic_mask'], class_draw.of_reals, fake_class),
         config.loss_weights.semantic_discriminator)
 
     # The generator's turn, against the discriminators as they are now.
-    def generator_loss(fakes, viewpoint, class_draw):
+    def generator_loss(fakes, viewpoint, class_draw, transforms):
+      shown = _transformed(transforms, 'generator', dict(image=fakes.image, semantic_mask=fakes.semantic_mask, viewpoint=viewpoint))
+      fakes, viewpoint = fakes.replace(image=shown['image'], semantic_mask=shown['semantic_mask']), shown['viewpoint']
       fake_class = draws.classes_of_fakes(class_draw, fakes.semantic_mask, config.class_draw)
       terms = generator_step.loss_terms(players, global_params, semantic_params, fakes, viewpoint, fake_class)
       return generator_step.weighted(terms, config.loss_weights.generator), terms
 
     if shared_whole:
-      cotangent, terms = jax.grad(generator_loss, has_aux=True)(fakes, draw.viewpoint, class_draw)
+      cotangent, terms = jax.grad(generator_loss, has_aux=True)(fakes, draw.viewpoint, class_draw, transforms)
       (grads,) = pull_back(cotangent)
     else:
       if not config.share_fakes:
@@ -100,11 +110,11 @@ def make_train_step(
         class_draw = draws.draw_classes(own_class_key, real['semantic_mask'], config.class_draw)
 
       def gradients(micro_batch):
-        own_draw, own_class_draw = micro_batch
-        loss = lambda params: generator_loss(render(params, own_draw), own_draw.viewpoint, own_class_draw)
+        own_draw, own_class_draw, own_transforms = micro_batch
+        loss = lambda params: generator_loss(render(params, own_draw), own_draw.viewpoint, own_class_draw, own_transforms)
         return jax.grad(loss, has_aux=True)(state.generator_params)
 
-      grads, terms = accumulation.mean_over_micro_batches(gradients, (draw, class_draw), num_micro)
+      grads, terms = accumulation.mean_over_micro_batches(gradients, (draw, class_draw, transforms), num_micro)
     updates, generator_optimizer = optimizers.generator.update(grads, state.generator_optimizer, state.generator_params)
     generator_params = optax.apply_updates(state.generator_params, updates)
 
@@ -115,8 +125,12 @@ def make_train_step(
         'generator/gradient_norm': optax.global_norm(grads),
         'generator/density_beta': generator_params['params']['field']['density_beta'],
         'mask_area/fake': jnp.mean(fake_mask, axis=(0, 1, 2)),
-        'mask_area/real': jnp.mean(real['semantic_mask'], axis=(0, 1, 2)),
+        'mask_area/real': jnp.mean(real_mask, axis=(0, 1, 2)),
     }
+    if players.augmented:
+      adapted = augmentation.adapt(state.augmentation, global_terms['real_sign'], state.step, config)
+      metrics['augmentation/strength'] = adapted.strength
+      state = state.replace(augmentation=adapted)
     return state.replace(
         step=state.step + 1,
         generator_params=generator_params,
@@ -129,6 +143,16 @@ def make_train_step(
         semantic_discriminator_optimizer=semantic_optimizer), metrics
 
   return train_step
+
+
+def _transformed(transforms, name: str, portraits: dict) -> dict:
+  """Portraits as the discriminators see them; as they are where nothing is augmented."""
+  if transforms is None:
+    return portraits
+  image, semantic_mask = augmentation.apply(transforms[name], portraits['image'], portraits['semantic_mask'])
+  viewpoint = {
+      'viewpoint': augmentation.apply_viewpoint(transforms[name], portraits['viewpoint'])} if 'viewpoint' in portraits else {}
+  return dict(image=image, semantic_mask=semantic_mask) | viewpoint
 
 
 def _pictures(fakes: generator_step.Fakes):

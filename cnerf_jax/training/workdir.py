@@ -136,7 +136,7 @@ def _read(workdir: pathlib.Path) -> dict:
     content = json.loads(path.read_text())
     if not isinstance(content, dict) or 'cnerf_jax_run' not in content:
       raise ValueError(f'{path} was not written by a run of this project; choose a new or an empty workdir')
-    return content['config']
+    return _with_later_fields(content['config'])
   except (FileNotFoundError, NotADirectoryError):
     raise FileNotFoundError(f'no run in {workdir} ({CONFIG_FILE} is missing); give the --workdir of a run') from None
   except OSError as error:
@@ -144,6 +144,14 @@ def _read(workdir: pathlib.Path) -> dict:
   except (json.JSONDecodeError, UnicodeDecodeError, KeyError) as error:
     raise ValueError(f'{path} is damaged ({atomic_files.one_line(error)}); '
                      'put back a copy, or choose another workdir') from error
+
+
+def _with_later_fields(config: dict) -> dict:
+  """The config of a training run with the fields that are younger than it, at what the run did without them."""
+  if 'global_discriminator' not in config:
+    return config
+  younger = {'data': {'flip': False}, 'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000}}
+  return config | {section: fields | config.get(section, {}) for section, fields in younger.items()}
 
 
 def _plain(config: ml_collections.ConfigDict | Mapping[str, Any]) -> dict:

@@ -9,6 +9,7 @@ import pytest
 
 from cnerf_jax import atomic_files
 from cnerf_jax.training import workdir
+from configs import ffhq12
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -164,3 +165,18 @@ def test_file_is_readable_by_anyone(tmp_path):
   claim(tmp_path, make_config())
   content = json.loads((tmp_path / 'config.json').read_text())
   assert content['config']['data']['class_set'] == 'ffhq12'
+
+
+def test_runs_older_than_a_field_go_on(tmp_path):
+  """Protects runs that were begun before photographs could be mirrored and augmented: they go on as they were, and only so."""
+  young = ffhq12.get_config().unlock()
+  young.data.flip = False
+  old = young.copy_and_resolve_references()
+  del old['augmentation'], old['data']['flip']
+  workdir.release(workdir.claim(tmp_path, old))
+  loaded = workdir.load_config(tmp_path)
+  assert loaded.data.flip is False and loaded.augmentation.target == 0
+  workdir.release(workdir.claim(tmp_path, young))
+  young.data.flip = True
+  with pytest.raises(ValueError, match='data.flip: false before, true now'):
+    workdir.claim(tmp_path, young)
