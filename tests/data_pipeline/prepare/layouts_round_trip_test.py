@@ -95,6 +95,7 @@ def test_rendered_portraits_come_back_as_the_same_classes(people, tmp_path, expo
       for index, mask in enumerate(masks):
         name = str(int(stored[index]['name'].decode().split('/')[-1]))
         np.testing.assert_array_equal(mask, class_merging.merge_ffhq12(classes[name], class_set))
+        np.testing.assert_array_equal(stored[index]['label'], people[name][1])
         found[name] = stored[index]['image']
   assert found.keys() == people.keys()
   assert np.mean([np.abs(found[name].astype(int) - people[name][0]).mean() for name in people]) < 8  # JPEG
