@@ -45,7 +45,7 @@ def resident_bytes(pid: int) -> int:
   total = 0
   try:
     for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
-      if line.startswith('Pss:'):
+      if line.startswith('Rss:'):
         total += int(line.split()[1]) * 1024
     for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
       total += sum(resident_bytes(int(child)) for child in (task / 'children').read_text().split())

@@ -18,6 +18,7 @@ from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.training import accumulation
 from cnerf_jax.training import augmentation
 from cnerf_jax.training import checkpoints as checkpoints_lib
+from cnerf_jax.training import device_batches
 from cnerf_jax.training import draws
 from cnerf_jax.training import evaluator as evaluator_lib
 from cnerf_jax.training import health
@@ -170,10 +171,11 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
   if is_primary and first == 0:
     pictures.draw(jax.device_get(state.ema_params), 0)
 
+  batches = device_batches.DeviceBatches(data.iterator, mesh)
   progress = metrics_lib.Progress(config.num_steps, initial=first)
   try:
     while (step := int(state.step)) < config.num_steps:
-      batch = sharding.put_batch(next(data.iterator), mesh)
+      batch = next(batches)
       measured = dict(norms_fn(state, batch)) if due(step + 1, config.sheet_every) else {}
       render_size = progressive.render_size_at(
           step, image_size=config.image_size, coarse_size=config.coarse_size, coarse_steps=config.coarse_steps)
@@ -203,7 +205,7 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
         score = summary['image_normalised']
         progress.note(scores_lib.format_table(scores))
       if due(step, config.checkpoint_every):
-        checkpoints.save(step, state, data.iterator, _meta(health_state, config), score=score)
+        checkpoints.save(step, state, batches, _meta(health_state, config), score=score)
         writer.flush()
         if is_primary:
           pictures.draw_curves()
