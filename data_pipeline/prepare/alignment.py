@@ -22,6 +22,8 @@ MAX_SCALE = 1.3  # and at least its inverse
 MAX_ROLL_RADIANS = math.radians(10)
 MIN_SIDE = 8  # pixels
 _LARGEST_OUTSIDE = 0.35  # of the crop's area, filled by reflection
+_TWO_EYES_APART = 0.35  # of the distance to the mouth; halves of one eye alone are nearer
+_EYES = tuple(label_orders.LABELS.index(name) for name in ('l_eye', 'r_eye'))
 _GLASSES = label_orders.LABELS.index('eye_g')
 
 
@@ -44,18 +46,22 @@ class Square:
 
 
 def landmarks(labels: UInt8[np.ndarray, 'height width']) -> Landmarks | None:
-  """Middles of eyes and mouth from a map of the 19 labels; behind glasses, the middles of their halves; None where there are none."""
+  """Middles of eyes and mouth from a map of the 19 labels; None where there are none.
+
+  Where both eyes are one label, or behind glasses, they are the middles of the two halves.
+  """
   one = anatomy.moments(labels)
   height, width = labels.shape
   scale = np.array([width, height])
-  eyes = [(one.x[label], one.y[label]) for label in map(label_orders.LABELS.index, ('l_eye', 'r_eye'))]
-  if np.isnan(eyes).any():
-    eyes = _halves(labels, one.x[_GLASSES])
   share, *mouth, _ = one.merge(('mouth', 'u_lip', 'l_lip'))
-  if eyes is None or not share:
+  if not share:
     return None
-  left, right = _by_side(np.array(eyes) * scale)
-  return Landmarks(left, right, np.array(mouth) * scale)
+  mouth = np.array(mouth) * scale
+  eyes = np.array([(one.x[label], one.y[label]) for label in _EYES]) * scale
+  if np.isnan(eyes).any():
+    halves = (_halves(labels, label, one.x[label], mouth) for label in (*_EYES, _GLASSES))
+    eyes = next((found for found in halves if found is not None), None)
+  return None if eyes is None else Landmarks(*_by_side(eyes), mouth)
 
 
 def ffhq_square(points: Landmarks) -> Square:
@@ -128,17 +134,15 @@ def _by_side(eyes: Float[np.ndarray, '2 2']) -> tuple[np.ndarray, np.ndarray]:
   return (eyes[0], eyes[1]) if eyes[0, 0] <= eyes[1, 0] else (eyes[1], eyes[0])
 
 
-def _halves(labels: np.ndarray, middle: float) -> np.ndarray | None:
-  """Middles of the left and the right half of glasses, as shares of the picture's sides."""
-  rows, columns = np.nonzero(labels == _GLASSES)
-  if not len(rows):
-    return None
-  height, width = labels.shape
-  left = (columns + 0.5) / width < middle
+def _halves(labels: np.ndarray, label: int, middle: float, mouth: Float[np.ndarray, '2']) -> Float[np.ndarray, '2 2'] | None:
+  """Middles (x, y) in pixels of what lies left and right of a label's middle; None if they are too near for two eyes."""
+  rows, columns = np.nonzero(labels == label)
+  left = columns + 0.5 < middle * labels.shape[1]
   if left.all() or not left.any():
     return None
-  point = lambda chosen: ((columns[chosen] + 0.5).mean() / width, (rows[chosen] + 0.5).mean() / height)
-  return np.array([point(left), point(~left)])
+  points = np.array([((columns[side] + 0.5).mean(), (rows[side] + 0.5).mean()) for side in (left, ~left)])
+  apart, down = np.hypot(*(points[1] - points[0])), np.hypot(*(mouth - points.mean(0)))
+  return points if apart > _TWO_EYES_APART * down else None
 
 
 def _corners(square: Square) -> Float[np.ndarray, '4 2']:

@@ -78,6 +78,15 @@ def test_glasses_stand_in_for_eyes():
   assert points is not None and 0.12 < (points.right_eye - points.left_eye)[0] / 128 < 0.3
 
 
+def test_eyes_of_one_label_are_told_apart_and_one_eye_is_not_two():
+  """Protects own vocabularies without sides; a profile with one eye has no second one made up."""
+  labels = faces.face(0, 128)[1]
+  one, merged = alignment.landmarks(labels), alignment.landmarks(np.where(labels == 5, 4, labels).astype(np.uint8))
+  np.testing.assert_allclose(merged.left_eye, one.left_eye, atol=1)
+  np.testing.assert_allclose(merged.right_eye, one.right_eye, atol=1)
+  assert alignment.landmarks(np.where(labels == 5, 1, labels).astype(np.uint8)) is None
+
+
 def test_without_eyes_or_mouth_there_is_no_crop():
   """Protects from crops of nothing."""
   assert alignment.landmarks(np.zeros((64, 64), np.uint8)) is None
