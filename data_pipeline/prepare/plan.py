@@ -69,9 +69,9 @@ def make(
     candidates: Sequence[layouts.Candidate], viewpoints: dict[str, tuple[float, float]] | None, validation_share: float,
 ) -> list[Shard]:
   """Shards of all candidates, those of the train split first, none empty."""
-  groups = _same_bytes(candidates)
-  items = [
-      Item(tuple(group), tuple(viewpoints.get(one.name) if viewpoints is not None else None for one in group)) for group in groups]
+  # by the whole name below the image folder, or by its last part
+  view = lambda name: (viewpoints or {}).get(name, (viewpoints or {}).get(name.rsplit('/', 1)[-1]))
+  items = [Item(tuple(group), tuple(view(one.name) for one in group)) for group in _same_bytes(candidates)]
   by_split: dict[str, list[Item]] = {split: [] for split in SPLITS}
   for item in items:
     by_split[_split(item, validation_share)].append(item)

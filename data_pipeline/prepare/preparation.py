@@ -18,6 +18,7 @@ import os
 import pathlib
 import threading
 import time
+import unicodedata
 
 import tqdm
 
@@ -181,7 +182,7 @@ def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
     if not numbers or abs(view[0]) > math.pi or abs(view[1]) > math.pi / 2:
       raise ValueError(f'--viewpoints {path} gives {faults.printable(str(view), 60)} for {faults.printable(name)}; give [azimuth, elevation] '
                        'in radians, at most pi and pi/2')
-    found[name] = (float(view[0]), float(view[1]))
+    found[unicodedata.normalize('NFC', name)] = (float(view[0]), float(view[1]))
   return found
 
 
