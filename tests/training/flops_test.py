@@ -86,8 +86,7 @@ def test_local_field_agrees_with_a_count_by_hand():
   more = lambda params: sampler.render(generator, params, styles, camera, image_size=4, num_samples=6, num_chunks=1).rgb
   width, points = generator.width, 2 * 16
   layers = 3 * width + (generator.num_shape_layers - 1 + generator.num_texture_layers) * width**2
-  biases = (generator.num_shape_layers + generator.num_texture_layers) * width  # written as products with ones
   heads = width * (1 + 3 + 1)
   accumulation = 3 + generator.num_classes + 3  # colour, masks, surface point
-  per_sample = 2 * points * (generator.num_classes * (layers + biases + heads) + accumulation)
+  per_sample = 2 * points * (generator.num_classes * (layers + heads) + accumulation)
   assert flops.count(more, params) - flops.count(render(styles), params) == per_sample
