@@ -25,15 +25,19 @@ def matrix_peak(devices=None, repeats: int = 5) -> float:
 
 
 def interleaved(functions, repeats: int) -> list[list[float]]:
-  """Seconds of each call of each function until its results are ready, taken in turn, after one call of each that is not timed."""
+  """Seconds of each call of each function until its results are ready, after one call of each that is not timed.
+
+  Every repetition calls all, in an order of its own: what one leaves behind (caches, pages) burdens another each time.
+  """
+  order = np.random.default_rng(0)
   for function in functions:
     jax.block_until_ready(function())
   seconds = [[] for _ in functions]
   for _ in range(repeats):
-    for function, row in zip(functions, seconds):
+    for i in order.permutation(len(functions)):
       started = time.perf_counter()
-      jax.block_until_ready(function())
-      row.append(time.perf_counter() - started)
+      jax.block_until_ready(functions[i]())
+      seconds[i].append(time.perf_counter() - started)
   return seconds
 
 
