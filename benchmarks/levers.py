@@ -43,7 +43,7 @@ class UnfoldedSineLayer:
   beta: Float[Array, 'outputs']
 
   def __call__(self, x):
-    return sine.sine(self.gamma * jax.lax.optimization_barrier(x @ self.kernel + self.bias) + self.beta)
+    return sine.sine(self.gamma * (x @ self.kernel + self.bias) + self.beta)
 
 
 class UnfoldedFilmSiren(film_siren.FilmSiren):
@@ -95,8 +95,6 @@ def undone() -> dict[str, Callable]:
   return {
       'as it is': contextlib.nullcontext,
       'sine of XLA, not our polynomial': lambda: patch(sine, 'sine', jnp.sin),
-      'no barrier between sum and sine': lambda: patch(
-          film_siren.SineLayer, '__call__', lambda layer, x: sine.sine(x @ layer.kernel + layer.bias)),
       'frequency and phase not folded into the layer': lambda: patch(film_siren, 'FilmSiren', UnfoldedFilmSiren),
       'colour through the feature, heads not folded': lambda: patch(local_generator.LocalField, 'query', _query_through_features),
       'view direction at every sample, not every ray': lambda: patch(local_generator.ViewHead, '__call__', _view_head_per_sample),

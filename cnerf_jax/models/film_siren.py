@@ -8,7 +8,6 @@ The module turns a style into such a conditioned layer; the layer itself is a pu
 
 import flax.linen as nn
 import flax.struct
-import jax
 from jaxtyping import Array, Float
 
 from cnerf_jax.models import initializers
@@ -31,8 +30,7 @@ class SineLayer(Linear):
   """sin(x @ kernel + bias), frequency and phase folded in."""
 
   def __call__(self, x: Float[Array, '*points inputs']) -> Float[Array, '*points outputs']:
-    # the barrier keeps a gradient's cosine from being computed again for each of the three sums that need it (docs/performance.md)
-    return sine.sine(jax.lax.optimization_barrier(super().__call__(x)))
+    return sine.sine(super().__call__(x))
 
 
 class FilmSiren(nn.Module):
