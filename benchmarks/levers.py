@@ -22,8 +22,8 @@ from jaxtyping import Array, Float
 from ml_collections import config_flags
 import numpy as np
 
+from benchmarks import drawing
 from benchmarks import machine
-from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax.models import compositional_field
 from cnerf_jax.models import film_siren
@@ -103,20 +103,6 @@ def undone() -> dict[str, Callable]:
   }
 
 
-def make_draw(config, generator, batch: int, mesh=None):
-  """params → images and masks of `batch` portraits, rays cut over the devices of the mesh."""
-  camera = camera_lib.orbit(jnp.linspace(-0.3, 0.3, batch), jnp.zeros(batch), image_size=config.image_size)
-  z = jax.random.normal(jax.random.key(1), (batch, generator.style_dim))
-
-  def draw(params):
-    rendering = sampler.render(
-        generator, params, sampler.map_latents(generator, params, z), camera, image_size=config.image_size,
-        num_samples=config.num_samples, mesh=mesh)
-    return rendering.rgb, rendering.semantic_mask
-
-  return draw
-
-
 def make_params(config, seed: int = 0):
   """The generator of a config, and random parameters whose residual signed distances are not zero."""
   generator = train_state.make_players(config).generator.clone(residual_from_zero=False)
@@ -131,7 +117,7 @@ def compile_variants(config, batch: int, mesh=None):
     params = jax.device_put(params, sharding.replicated(mesh))
   variants = {}
   for name, without in undone().items():
-    draw = make_draw(config, generator, batch, mesh)
+    draw = drawing.make_draw(config, generator, batch, mesh=mesh)
     loss = lambda params, draw=draw: sum(jnp.mean(x**2) for x in draw(params))
     with without():
       variants[name] = [jax.jit(function).lower(params).compile() for function in (draw, jax.grad(loss))]

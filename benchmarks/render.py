@@ -12,9 +12,8 @@ import jax
 import jax.numpy as jnp
 from ml_collections import config_flags
 
+from benchmarks import drawing
 from benchmarks import machine
-from cnerf_jax import camera as camera_lib
-from cnerf_jax import sampler
 from cnerf_jax.training import flops
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
@@ -24,20 +23,6 @@ _BATCHES = flags.DEFINE_list('batches', ['1'], 'Images drawn at once.')
 _DEVICES = flags.DEFINE_list('devices', ['1'], 'Devices over which the rays are cut; on a CPU, ask for as many by XLA_FLAGS first.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed repetitions of each row.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
-
-
-def make_draw(config, generator, batch: int, num_chunks: int | None = None, mesh=None):
-  """params → images and masks of `batch` portraits."""
-  camera = camera_lib.orbit(jnp.linspace(-0.3, 0.3, batch), jnp.zeros(batch), image_size=config.image_size)
-  z = jax.random.normal(jax.random.key(1), (batch, generator.style_dim))
-
-  def draw(params):
-    rendering = sampler.render(
-        generator, params, sampler.map_latents(generator, params, z), camera, image_size=config.image_size,
-        num_samples=config.num_samples, num_chunks=num_chunks, mesh=mesh)
-    return rendering.rgb, rendering.semantic_mask
-
-  return draw
 
 
 def measure(config, batches: list[int], device_counts: list[int], repeats: int) -> list[dict]:
@@ -53,7 +38,7 @@ def measure(config, batches: list[int], device_counts: list[int], repeats: int) 
     mesh = sharding.make_mesh(devices)
     params = jax.device_put(init(jax.random.key(0), styles), sharding.replicated(mesh))
     for batch in batches:
-      draw = jax.jit(make_draw(config, generator, batch, config.num_chunks or None, mesh if count > 1 else None))
+      draw = jax.jit(drawing.make_draw(config, generator, batch, config.num_chunks or None, mesh if count > 1 else None))
       variants.append((count, batch, params, draw.lower(params).compile()))
   peaks = {count: machine.matrix_peak(jax.devices()[:count]) for count in device_counts}
   seconds = machine.interleaved([lambda draw=draw, params=params: draw(params) for _, _, params, draw in variants], repeats)
@@ -65,7 +50,7 @@ def measure(config, batches: list[int], device_counts: list[int], repeats: int) 
         num_samples=config.num_samples, temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None,
         load=os.getloadavg()[0],
         **machine.figures(
-            row, images=batch, flops=flops.count(make_draw(config, generator, batch, num_chunks=1), params), peak=peaks[count])))
+            row, images=batch, flops=flops.count(drawing.make_draw(config, generator, batch, num_chunks=1), params), peak=peaks[count])))
   return rows
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import tiny
 
+from benchmarks import drawing
 from benchmarks import levers
 
 
@@ -13,7 +14,7 @@ from benchmarks import levers
 def _scene():
   config = tiny.make_config(image_size=8, coarse_size=8)
   generator, params = levers.make_params(config)
-  draw = levers.make_draw(config, generator, batch=2)
+  draw = drawing.make_draw(config, generator, batch=2)
   return config, generator, params, jax.jit(draw)(params)
 
 
@@ -23,7 +24,7 @@ def test_undone_lever_draws_the_same(scene, name, monkeypatch):
   config, generator, params, expected = scene
   monkeypatch.setitem(levers.sampler._ACTIVATIONS_PER_CHUNK, 'cpu', 64)  # so that a tiny picture has chunks
   with levers.undone()[name]():
-    actual = jax.jit(levers.make_draw(config, generator, batch=2))(params)
+    actual = jax.jit(drawing.make_draw(config, generator, batch=2))(params)
   for a, b in zip(actual, expected):
     assert np.ptp(b) > 0.1
     np.testing.assert_allclose(a, b, atol=2e-4)
