@@ -79,9 +79,11 @@ def make_players(config):
   settings = config.semantic_discriminator
   return train_state.Players(
       generator=generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator),
-      global_discriminator=global_discriminator.GlobalDiscriminator(channels=tuple(config.global_discriminator.channels)),
+      global_discriminator=global_discriminator.GlobalDiscriminator(
+          channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
-          num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width),
+          num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width,
+          dtype=config.discriminator_dtype),
       augmented=augmentation.is_on(config))
 
 

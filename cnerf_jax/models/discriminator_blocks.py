@@ -47,55 +47,62 @@ def minibatch_stddev(x: Float[Array, 'batch height width channels']) -> Float[Ar
 
 
 class Convolution(nn.Module):
-  """Convolution with bias, Kaiming normal start."""
+  """Convolution with bias, Kaiming normal start; parameters are float32, products and activations of type `dtype`."""
 
   outputs: int
   size: int
   padding: str = 'SAME'
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x):
     return nn.Conv(
         self.outputs, (self.size, self.size), padding=self.padding, kernel_init=initializers.kaiming(),
-        name='conv')(x)
+        dtype=self.dtype, name='conv')(x)
 
 
 class CoordConv(nn.Module):
   """3x3 convolution that also sees where it is (Liu et al. 2018), then leaky ReLU."""
 
   outputs: int
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x):
-    return leaky_relu(Convolution(self.outputs, 3, name='convolution')(append_coordinates(x)))
+    return leaky_relu(Convolution(self.outputs, 3, dtype=self.dtype, name='convolution')(append_coordinates(x)))
 
 
 class ResidualBlock(nn.Module):
   """Two CoordConvs and average pool 2, plus a pooled skip (linear 1x1 where the width changes), over sqrt 2."""
 
   outputs: int
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x):
-    y = CoordConv(self.outputs, name='conv_0')(x)
-    y = halve(CoordConv(self.outputs, name='conv_1')(y))
+    y = CoordConv(self.outputs, self.dtype, name='conv_0')(x)
+    y = halve(CoordConv(self.outputs, self.dtype, name='conv_1')(y))
     skip = halve(x)
     if x.shape[-1] != self.outputs:
-      skip = Convolution(self.outputs, 1, name='skip')(skip)
+      skip = Convolution(self.outputs, 1, dtype=self.dtype, name='skip')(skip)
     return (y + skip) / jnp.sqrt(2.0)
 
 
 class Branch(nn.Module):
-  """1x1 convolution and leaky ReLU into `channels[0]`, then one residual block (and half the resolution) per further entry."""
+  """1x1 convolution and leaky ReLU into `channels[0]`, then one residual block (and half the resolution) per further entry.
+
+  Nearly all products of a discriminator are in here, so that only here they may be of a narrower `dtype`; what comes out is float32.
+  """
 
   channels: tuple[int, ...]
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(self, x):
-    x = leaky_relu(Convolution(self.channels[0], 1, name='from_image')(x))
+    x = leaky_relu(Convolution(self.channels[0], 1, dtype=self.dtype, name='from_image')(x))
     for i, outputs in enumerate(self.channels[1:]):
-      x = ResidualBlock(outputs, name=f'block_{i}')(x)
-    return x
+      x = ResidualBlock(outputs, self.dtype, name=f'block_{i}')(x)
+    return x.astype(jnp.float32)
 
 
 class EqualizedDense(nn.Module):

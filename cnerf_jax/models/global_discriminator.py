@@ -24,17 +24,19 @@ class GlobalDiscriminator(nn.Module):
 
   Attributes:
     channels: width at full resolution, then after each halving; the last should be at 2x2 pixels.
+    dtype: of the branches' products and activations; parameters and verdict are float32.
   """
 
   channels: tuple[int, ...] = CHANNELS_64
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(
       self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes']
   ) -> GlobalVerdict:
     channels = tuple(self.channels)
-    x = discriminator_blocks.Branch(channels, name='image')(image)
-    x = x + discriminator_blocks.Branch(channels, name='mask')(semantic_mask)
+    x = discriminator_blocks.Branch(channels, self.dtype, name='image')(image)
+    x = x + discriminator_blocks.Branch(channels, self.dtype, name='mask')(semantic_mask)
     x = discriminator_blocks.minibatch_stddev(x)
     x = discriminator_blocks.Convolution(3, 2, padding='VALID', name='head')(x)
     if x.shape[1:3] != (1, 1):

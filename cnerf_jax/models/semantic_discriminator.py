@@ -37,19 +37,21 @@ class SemanticDiscriminator(nn.Module):
     num_classes: classes of the class head.
     channels: width at full resolution, then after each halving; the last should be at 4x4 pixels.
     head_width: hidden width of both heads.
+    dtype: of the branches' products and activations; parameters and verdict are float32.
   """
 
   num_classes: int
   channels: tuple[int, ...] = CHANNELS_64
   head_width: int = 512
+  dtype: str = 'float32'
 
   @nn.compact
   def __call__(
       self, region: Float[Array, 'batch size size 3'], mask: Float[Array, 'batch size size 1']
   ) -> SemanticVerdict:
     channels = tuple(self.channels)
-    x = discriminator_blocks.Branch(channels, name='image')(region)
-    x = x + discriminator_blocks.Branch(channels, name='mask')(mask)
+    x = discriminator_blocks.Branch(channels, self.dtype, name='image')(region)
+    x = x + discriminator_blocks.Branch(channels, self.dtype, name='mask')(mask)
     if x.shape[1:3] != (4, 4):
       raise ValueError(
           f'images of {region.shape[-2]} pixels leave {x.shape[1]} after {len(channels) - 1} halvings; the semantic '

@@ -58,10 +58,10 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   if config.batch_size % jax.process_count():
     raise ValueError(f'batch_size {config.batch_size} does not divide over {jax.process_count()} processes; use a '
                      f'multiple of {jax.process_count()}')
-  for value, known, name in (
-      (config.class_draw, draws.CLASS_DRAWS, 'class_draw'), (config.eikonal_of, ('whole', 'residual'), 'eikonal_of')):
-    if value not in known:
-      raise ValueError(f'{name} {value!r} is not known; use one of {", ".join(known)}')
+  for name, known in dict(
+      class_draw=draws.CLASS_DRAWS, eikonal_of=('whole', 'residual'), discriminator_dtype=('float32', 'bfloat16')).items():
+    if config[name] not in known:
+      raise ValueError(f'{name} {config[name]!r} is not known; use one of {", ".join(known)}')
   for name in ('num_steps', 'batch_size', 'image_size', 'num_samples', 'report_every', 'sheet_every', 'evaluate_every',
                'checkpoint_every', 'keep_checkpoints'):
     if config[name] < 1:

@@ -71,10 +71,10 @@ def make_players(config: ml_collections.ConfigDict) -> Players:
   return Players(
       generator=generator_lib.Generator(num_classes=num_classes, **config.generator),
       global_discriminator=global_discriminator_lib.GlobalDiscriminator(
-          channels=tuple(config.global_discriminator.channels)),
+          channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
       semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
           num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
-          head_width=config.semantic_discriminator.head_width),
+          head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype),
       augmented=augmentation_lib.is_on(config))
 
 

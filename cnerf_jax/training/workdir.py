@@ -151,7 +151,8 @@ def _with_later_fields(config: dict) -> dict:
   if 'global_discriminator' not in config:
     return config
   younger = {'data': {'flip': False}, 'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000}}
-  return config | {section: fields | config.get(section, {}) for section, fields in younger.items()}
+  return {'discriminator_dtype': 'float32'} | config | {
+      section: fields | config.get(section, {}) for section, fields in younger.items()}
 
 
 def _plain(config: ml_collections.ConfigDict | Mapping[str, Any]) -> dict:

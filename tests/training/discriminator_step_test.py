@@ -92,3 +92,37 @@ def test_weights_multiply_terms():
   """Protects the config's loss weights."""
   terms = {'adversarial': jnp.float32(2.0), 'r1_mask': jnp.float32(0.5)}
   assert discriminator_step.weighted(terms, {'adversarial': 1.0, 'r1_mask': 4.0}) == pytest.approx(4.0)
+
+
+def test_bfloat16_discriminators_learn_the_same_from_float32_parameters(game):
+  """Protects the narrow choice: parameters, verdicts and gradients stay float32, the gradients, R1's too, point where they did."""
+  players, state, real, fake = game
+  narrow, _, _ = tiny.make_run(tiny.make_config(batch_size=8, discriminator_dtype='bfloat16'))
+  real_class = fake_class = jnp.arange(8) % tiny.NUM_CLASSES
+
+  def gradients(players):
+    def losses(global_params, semantic_params):
+      terms = discriminator_step.global_terms(
+          players, global_params, real, fake['image'], fake['semantic_mask'], fake['viewpoint'])[0]
+      more = discriminator_step.semantic_terms(
+          players, semantic_params, real, fake['image'], fake['semantic_mask'], real_class, fake_class)[0]
+      return terms | {f'semantic_{name}': value for name, value in more.items()}
+    return jax.jit(jax.jacrev(losses, argnums=(0, 1)))(state.global_discriminator_params, state.semantic_discriminator_params)
+
+  wide, narrow = gradients(players), gradients(narrow)
+  for term in wide:
+    assert {x.dtype for x in jax.tree.leaves(narrow[term])} == {jnp.dtype('float32')}
+    a, b = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(g[term])]) for g in (wide, narrow))
+    assert 1e-5 < np.linalg.norm(a - b) / np.linalg.norm(a) < 0.1, term
+
+
+def test_bfloat16_reaches_every_convolution_of_the_branches():
+  """Protects the choice's purpose: no convolution of a branch is left in float32 by a module that forgot to pass it on."""
+  players = tiny.make_players(tiny.make_config(image_size=16, discriminator_dtype='bfloat16'))
+  image, mask = jnp.zeros((4, 16, 16, 3)), jnp.zeros((4, 16, 16, tiny.NUM_CLASSES))
+  judge = players.global_discriminator.clone(channels=(8, 8, 16, 16))
+  params = jax.eval_shape(judge.init, jax.random.key(0), image, mask)
+  convolutions = [
+      line for line in str(jax.make_jaxpr(judge.apply)(params, image, mask)).splitlines() if 'conv_general_dilated[' in line]
+  narrow = [line for line in convolutions if ':bf16[' in line]
+  assert len(convolutions) - len(narrow) == 1 and len(narrow) == 2 * (1 + 3 * 2 + 1)  # all but the head

@@ -18,6 +18,7 @@ def test_good_configs_are_accepted():
     (dict(num_micro_batches=3), 'batch_size 4 does not divide into 3 micro-batches'),
     (dict(class_draw='rare'), "class_draw 'rare' is not known; use one of uniform, present"),
     (dict(eikonal_of='base'), "eikonal_of 'base' is not known; use one of whole, residual"),
+    (dict(discriminator_dtype='float16'), "discriminator_dtype 'float16' is not known; use one of float32, bfloat16"),
     (dict(data__class_set='ffhq7'), "unknown class set 'ffhq7'; use one of ffhq12, ffhq9"),
     (dict(num_steps=0), 'num_steps 0 must be at least 1'),
     (dict(report_every=0), 'report_every 0 must be at least 1'),

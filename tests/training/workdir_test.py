@@ -168,14 +168,14 @@ def test_file_is_readable_by_anyone(tmp_path):
 
 
 def test_runs_older_than_a_field_go_on(tmp_path):
-  """Protects runs that were begun before photographs could be mirrored and augmented: they go on as they were, and only so."""
+  """Protects runs that were begun before photographs could be mirrored and augmented, and products be narrow: as they were, and only so."""
   young = ffhq12.get_config().unlock()
   young.data.flip = False
   old = young.copy_and_resolve_references()
-  del old['augmentation'], old['data']['flip']
+  del old['augmentation'], old['data']['flip'], old['discriminator_dtype']
   workdir.release(workdir.claim(tmp_path, old))
   loaded = workdir.load_config(tmp_path)
-  assert loaded.data.flip is False and loaded.augmentation.target == 0
+  assert loaded.data.flip is False and loaded.augmentation.target == 0 and loaded.discriminator_dtype == 'float32'
   workdir.release(workdir.claim(tmp_path, young))
   young.data.flip = True
   with pytest.raises(ValueError, match='data.flip: false before, true now'):
