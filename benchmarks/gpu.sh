@@ -16,7 +16,7 @@ export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$OUT/xla}
 python -c 'import jax; print(jax.__version__, jax.devices())' | tee "$OUT/device.txt"
 
 if [ "$TINY" = 1 ]; then
-  big=configs/smoke.py; trained=configs/smoke.py; batches=4; precisions=highest; drawn=1; repeats=2
+  big=configs/smoke.py; trained=configs/smoke.py; batches=4; precisions='highest bfloat16'; drawn=1; repeats=2
 else
   big=configs/ffhq12.py; trained=configs/portraits64.py; batches='4 24 96'; precisions='highest tensorfloat32 bfloat16'; drawn=1,4,16; repeats=5
 fi
@@ -28,12 +28,14 @@ parity() {
 
 bench() {
   for precision in $precisions; do
+    dtype=float32  # of the discriminators' convolutions: narrow in memory too where products are
+    if [ "$precision" = bfloat16 ]; then dtype=bfloat16; fi
     export JAX_DEFAULT_MATMUL_PRECISION=$precision
     python -m benchmarks.render --config="$big" --batches="$drawn" --repeats=$repeats --output="$OUT/render_$precision.jsonl" ||
       echo "render $precision failed" | tee -a "$OUT/failed.log"
     for batch in $batches; do
       echo "batch $batch precision $precision"
-      python -m benchmarks.step --config="$big" --config.batch_size="$batch" --repeats=$repeats --output="$OUT/step_$precision.jsonl" ||
+      python -m benchmarks.step --config="$big" --config.batch_size="$batch" --config.discriminator_dtype=$dtype --repeats=$repeats --output="$OUT/step_$precision.jsonl" ||
         echo "step of batch $batch, $precision failed" | tee -a "$OUT/failed.log"
     done
   done

@@ -49,17 +49,6 @@ def make_train_step(
   draw_fakes = lambda key: draws.draw_fakes(
       key, config.batch_size, config, num_classes=num_classes, render_size=render_size)
 
-  def update_discriminator(terms_of, params, optimizer, optimizer_state, inputs, weights):
-    def gradients(micro_batch):
-      def loss(p):
-        terms, figures = terms_of(players, p, *micro_batch, config.r1_share)
-        return discriminator_step.weighted(terms, weights), terms | figures
-      return jax.grad(loss, has_aux=True)(params)
-
-    grads, terms = accumulation.mean_over_micro_batches(gradients, inputs, num_micro)
-    updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
-    return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.global_norm(grads)}
-
   def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
     step_key = jax.random.fold_in(state.key, state.step)
     fake_key, class_key, own_key, own_class_key = jax.random.split(step_key, 4)
@@ -84,12 +73,12 @@ def make_train_step(
     fake = _transformed(transforms, 'fake', dict(image=fake_image, semantic_mask=fake_mask, viewpoint=draw.viewpoint))
     fake_class = draws.classes_of_fakes(class_draw, fake['semantic_mask'], config.class_draw)
 
-    global_params, global_optimizer, global_terms = update_discriminator(
-        discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
+    global_params, global_optimizer, global_terms = _update_discriminator(
+        config, players, discriminator_step.global_terms, state.global_discriminator_params, optimizers.global_discriminator,
         state.global_discriminator_optimizer, (real, fake['image'], fake['semantic_mask'], fake['viewpoint']),
         config.loss_weights.global_discriminator)
-    semantic_params, semantic_optimizer, semantic_terms = update_discriminator(
-        discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
+    semantic_params, semantic_optimizer, semantic_terms = _update_discriminator(
+        config, players, discriminator_step.semantic_terms, state.semantic_discriminator_params, optimizers.semantic_discriminator,
         state.semantic_discriminator_optimizer, (real, fake['image'], fake['semantic_mask'], class_draw.of_reals, fake_class),
         config.loss_weights.semantic_discriminator)
 
@@ -118,10 +107,7 @@ def make_train_step(
     updates, generator_optimizer = optimizers.generator.update(grads, state.generator_optimizer, state.generator_params)
     generator_params = optax.apply_updates(state.generator_params, updates)
 
-    metrics = {f'generator/{name}': value for name, value in terms.items()}
-    metrics |= {f'global_discriminator/{name}': value for name, value in global_terms.items()}
-    metrics |= {f'semantic_discriminator/{name}': value for name, value in semantic_terms.items()}
-    metrics |= {
+    metrics = _named(generator=terms, global_discriminator=global_terms, semantic_discriminator=semantic_terms) | {
         'generator/gradient_norm': optax.global_norm(grads),
         'generator/density_beta': generator_params['params']['field']['density_beta'],
         'mask_area/fake': jnp.mean(fake_mask, axis=(0, 1, 2)),
@@ -143,6 +129,23 @@ def make_train_step(
         semantic_discriminator_optimizer=semantic_optimizer), metrics
 
   return train_step
+
+
+def _update_discriminator(config, players, terms_of, params, optimizer, optimizer_state, inputs, weights):
+  """New parameters and optimiser state of one discriminator after a turn, and its loss terms and figures."""
+  def gradients(micro_batch):
+    def loss(p):
+      terms, figures = terms_of(players, p, *micro_batch, config.r1_share)
+      return discriminator_step.weighted(terms, weights), terms | figures
+    return jax.grad(loss, has_aux=True)(params)
+
+  grads, terms = accumulation.mean_over_micro_batches(gradients, inputs, config.num_micro_batches)
+  updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
+  return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.global_norm(grads)}
+
+
+def _named(**players_terms) -> Metrics:
+  return {f'{player}/{name}': value for player, terms in players_terms.items() for name, value in terms.items()}
 
 
 def _transformed(transforms, name: str, portraits: dict) -> dict:
