@@ -23,7 +23,7 @@ fi
 
 parity() {
   # SIREN's factor of 30 needs full float32 products to agree with the golden arrays
-  JAX_DEFAULT_MATMUL_PRECISION=highest python -m pytest tests/parity_test.py 2>&1 | tee "$OUT/parity.log"
+  JAX_DEFAULT_MATMUL_PRECISION=highest python -m pytest -o addopts='--import-mode=importlib -q' tests/parity_test.py 2>&1 | tee "$OUT/parity.log"
 }
 
 bench() {
