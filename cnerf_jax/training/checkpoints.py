@@ -156,7 +156,8 @@ class Checkpoints:
   def close(self) -> None:
     """Lets go of Orbax's threads; the object may be used again afterwards."""
     if self._manager is not None:
-      self._manager.close()
+      with saved_step.orbax_silent():
+        self._manager.close()
       self._manager = None
 
   def __enter__(self) -> Checkpoints:

@@ -167,7 +167,7 @@ def make_term_gradient_norms(
 ) -> Callable[[GanState, dict], Metrics]:
   """(state, batch) → norm of the generator's gradient from each weighted loss term alone: which term steers, and does any not reach?
 
-  On one micro-batch, which is as much as memory is sure to hold.
+  Terms of weight zero are left out. On one micro-batch, which is as much as memory is sure to hold.
   """
   batch_size = config.batch_size // config.num_micro_batches
 
@@ -188,7 +188,7 @@ def make_term_gradient_norms(
           fake_class)[name]
       return jax.grad(term)(fakes)
 
-    names = sorted(weights)
+    names = sorted(name for name in weights if weights[name])
     cotangents = jax.tree.map(lambda *rows: jnp.stack(rows), *[cotangent(name) for name in names])
     norms = jax.lax.map(lambda row: optax.global_norm(pull_back(row)), cotangents)  # one at a time, compiled once
     return {f'generator_gradient_norm/{name}': norms[i] for i, name in enumerate(names)}
