@@ -1,32 +1,46 @@
-"""Parameters that are already trained: from a run's folder, or from published PyTorch weights.
+"""Parameters that are already trained: from a run's folder, from one file, or from published PyTorch weights.
 
   generator, params = pretrained.load('runs/portraits32')
+  pretrained.save('portraits32.npz', generator, params)
+  generator, params = pretrained.load('portraits32.npz')
   generator, params = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import io
+import json
 import os
+import pathlib
+import zipfile
 
+from flax import traverse_util
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from cnerf_jax import atomic_files
 from cnerf_jax import published
 from cnerf_jax.models import generator as generator_lib
+
+
+_SETTINGS = 'generator'  # name of the JSON beside the arrays
 
 
 def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = True) -> tuple[generator_lib.Generator, dict]:
   """Generator and parameters of a run, for `cnerf_jax.sampler`.
 
   Args:
-    workdir: the folder that `main.py --workdir` trained in.
-    step: a saved step; the newest sound one if None.
-    ema: the averaged parameters, which draw better; the raw ones otherwise.
+    workdir: the folder that `main.py --workdir` trained in, or a file that `save` wrote, which holds one set of parameters.
+    step: a saved step of the folder; the newest sound one if None.
+    ema: the averaged parameters of the folder, which draw better; the raw ones otherwise.
 
   Raises:
-    FileNotFoundError: if there is no checkpoint; ValueError: if none is sound, or the folder is no run.
+    FileNotFoundError: if there is no checkpoint; ValueError: if none is sound, or the folder is no run, or the file holds no generator.
   """
+  if pathlib.Path(workdir).is_file():
+    return _load_file(pathlib.Path(workdir))
   # here, so that importing this module for published weights needs neither orbax nor optax
   from cnerf_jax.training import checkpoints  # pylint: disable=g-import-not-at-top
   from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
@@ -37,6 +51,30 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
   with checkpoints.Checkpoints(workdir) as saved:
     parts, _ = saved.restore_part((name,), step=step)
   return train_state.make_players(config).generator, jax.tree.map(jnp.asarray, parts[name])
+
+
+def save(path: str | os.PathLike, generator: generator_lib.Generator, params: Mapping[str, object]) -> None:
+  """Writes a generator's settings and parameters (a run's average, say) to one `.npz` file, for `load`.
+
+  Raises:
+    OSError: in one line, if the file can't be written; one that was there before is still there.
+  """
+  settings = {name: getattr(generator, name) for name in generator_lib.SETTINGS}
+  arrays = {name: np.asarray(leaf) for name, leaf in traverse_util.flatten_dict(dict(params), sep='/').items()}
+  buffer = io.BytesIO()
+  np.savez_compressed(buffer, **{_SETTINGS: np.array(json.dumps(settings))}, **arrays)
+  atomic_files.write_bytes(path, buffer.getvalue())
+
+
+def _load_file(path: pathlib.Path) -> tuple[generator_lib.Generator, dict]:
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      arrays = dict(file)
+    generator = generator_lib.Generator(**json.loads(str(arrays.pop(_SETTINGS))))
+  except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(f'{path} holds no generator ({atomic_files.one_line(error)}); '
+                     'give a file that cnerf_jax.pretrained.save wrote, or the --workdir of a run') from error
+  return generator, jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/'))
 
 
 def from_published(weights: Mapping[str, object]) -> tuple[generator_lib.Generator, dict]:

@@ -1,5 +1,7 @@
 """The generator's parameters: mapping network and compositional field. Rendering is `cnerf_jax.sampler`'s."""
 
+import dataclasses
+
 import flax.linen as nn
 from jaxtyping import Array, Float
 
@@ -68,3 +70,7 @@ class Generator(nn.Module):
   def __call__(self, z: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.Portrait:
     """Touches every parameter; used to initialise."""
     return self.portrait(self.map_latents(z))
+
+
+# what tells one generator from another, by name: its fields but flax's own
+SETTINGS = tuple(field.name for field in dataclasses.fields(Generator) if field.name not in ('parent', 'name'))
