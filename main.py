@@ -12,7 +12,8 @@ import pathlib
 import runpy
 import sys
 
-# On a CPU every core is a device: one thread per shard of the batch is faster than one batch on all threads.
+# On a CPU two cores are two devices: one thread per shard of the batch is faster than one batch on all threads. With more cores, and a
+# batch that they divide, set XLA_FLAGS yourself.
 if '--xla_force_host_platform_device_count' not in os.environ.get('XLA_FLAGS', ''):
   os.environ['XLA_FLAGS'] = (
       os.environ.get('XLA_FLAGS', '') + f' --xla_force_host_platform_device_count={min(os.cpu_count() or 1, 2)}')
@@ -24,6 +25,7 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
+from cnerf_jax import atomic_files
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.training import checkpoints as checkpoints_lib
 from cnerf_jax.training import evaluator as evaluator_lib
@@ -112,12 +114,19 @@ def evaluate(workdir: str, step: int | None) -> None:
   print(f'step {meta["step"]}: scores in {folder}/scores.json, pictures in {sheet.parent}')
 
 
+def _config_path(argv) -> str | None:
+  after = dict(zip(argv, argv[1:])).get('--config')
+  return next((arg.split('=', 1)[1] for arg in argv if arg.startswith('--config=')), after)
+
+
 def parse_flags(argv):
   """Flags from the command line; an unknown config key ends the program with one line that lists the right ones."""
   try:
     return app.parse_flags_with_usage(argv)
+  except OSError:
+    sys.exit(f'error: --config={_config_path(argv)} can not be read; give one of configs/*.py')
   except (AttributeError, KeyError):
-    path = next((arg.split('=', 1)[1] for arg in argv if arg.startswith('--config=')), None)
+    path = _config_path(argv)
     known = runpy.run_path(path)['get_config']() if path else {}
     for arg in argv:
       if not arg.startswith('--config.'):
@@ -131,18 +140,39 @@ def parse_flags(argv):
     raise
 
 
-def main(argv):
-  if len(argv) > 1:
-    raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
-  cache = os.path.expanduser(_CACHE.value)
-  jax.config.update('jax_compilation_cache_dir', cache)
+def explain_runtime_error(error: Exception) -> str:
+  """One line on what a device or another process could not do, and what helps."""
+  line = atomic_files.one_line(error)
+  if 'RESOURCE_EXHAUSTED' in line or 'out of memory' in line.lower():
+    return (f'the device is out of memory ({line}); cut the batch with --config.num_micro_batches=0 (as few micro-batches as fit), or choose '
+            'a smaller --config.batch_size; --mode=plan says what fits')
+  return f'{line}; the same command goes on from what was saved last'
+
+
+def check_flags() -> None:
+  """Refuses flags that their mode would ignore."""
   mode = _MODE.value
   if mode in ('train', 'plan') and _CONFIG.value is None:
     raise app.UsageError('--config is missing; give one of configs/*.py, such as --config=configs/portraits32.py')
   if mode in ('train', 'evaluate') and _WORKDIR.value is None:
     raise app.UsageError('--workdir is missing; give the folder of the run')
-  if mode != 'train' and _COORDINATOR.value is not None:
-    raise app.UsageError(f'--coordinator is for --mode=train; leave it out with --mode={mode}')
+  useless = dict(
+      train={'step': _STEP}, plan={'step': _STEP, 'workdir': _WORKDIR, 'coordinator': _COORDINATOR},
+      evaluate={'config': _CONFIG, 'coordinator': _COORDINATOR})[mode]
+  for name, flag in useless.items():
+    if flag.value is not None:
+      why = ' (a run is scored as its own config.json says)' if name == 'config' else ''
+      raise app.UsageError(f'--{name} means nothing with --mode={mode}{why}; leave it out')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
+  check_flags()
+  cache = os.path.expanduser(_CACHE.value)
+  jax.config.update('jax_compilation_cache_dir', cache)
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)  # many small programs make a slow start
+  mode = _MODE.value
   try:
     if mode == 'train':
       processes.join(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value)
@@ -153,7 +183,14 @@ def main(argv):
       evaluate(_WORKDIR.value, _STEP.value)
   except (ValueError, OSError) as error:
     logging.debug('traceback', exc_info=True)
+    if getattr(error, 'errno', None) in atomic_files.NO_SPACE and 'no space' not in str(error):
+      error = atomic_files.explained(error, 'write in', error.filename or _WORKDIR.value)
     sys.exit(f'error: {error}')
+  except jax.errors.JaxRuntimeError as error:
+    logging.debug('traceback', exc_info=True)
+    sys.exit(f'error: {explain_runtime_error(error)}')
+  except KeyboardInterrupt:
+    sys.exit('stopped; the same command goes on from what was saved last')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 """Times whole training steps: python -m benchmarks.step --config=configs/portraits32.py --repeats=5 [--config.key=value ...]
 
 Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and their share of what matrix products reach on this
-machine; memory; load) and appends it to --output as JSON.
+machine; memory; load; seconds until the first step was done) and appends it to --output as JSON. What a restart saves shows in
+`first_seconds` of a second call with JAX_COMPILATION_CACHE_DIR=FOLDER set for both.
 """
 
 import functools
@@ -47,7 +48,8 @@ def compile_step(config, mesh):
   """The whole step as a call without arguments that keeps its own state, the compiled program, its FLOPs."""
   players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
   state = jax.device_put(
-      train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size), sharding.replicated(mesh))
+      jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))(jax.random.key(0)),
+      sharding.replicated(mesh))
   batch = sharding.put_batch(random_batch(config, players.generator.num_classes), mesh)
   step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh).lower(state, batch).compile()
 
@@ -94,11 +96,13 @@ def measure(config, part: str, repeats: int) -> dict:
   call, program, model_flops = {'whole': compile_step, 'generator': compile_generator_part}[part](config, mesh)
   compile_seconds = time.perf_counter() - started
   jax.block_until_ready(call())
+  first_seconds = time.perf_counter() - started
   (seconds,) = machine.interleaved([call], repeats)
   memory = program.memory_analysis()
   return dict(
       device=jax.devices()[0].device_kind, devices=mesh.size, part=part, image_size=config.image_size, width=config.generator.width,
-      num_samples=config.num_samples, batch_size=config.batch_size, compile_seconds=compile_seconds,
+      num_samples=config.num_samples, batch_size=config.batch_size, discriminator_dtype=config.discriminator_dtype,
+      compile_seconds=compile_seconds, first_seconds=first_seconds,
       temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None, load=os.getloadavg()[0],
       **machine.figures(seconds, images=config.batch_size, flops=model_flops, peak=machine.matrix_peak()),
       peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())

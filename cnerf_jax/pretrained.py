@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import zipfile
+import zlib
 
 from flax import traverse_util
 import jax
@@ -39,8 +40,11 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
   Raises:
     FileNotFoundError: if there is no checkpoint; ValueError: if none is sound, or the folder is no run, or the file holds no generator.
   """
-  if pathlib.Path(workdir).is_file():
-    return _load_file(pathlib.Path(workdir))
+  path = pathlib.Path(workdir).expanduser()
+  if path.is_file() or path.suffix == '.npz':
+    if step is not None or not ema:
+      raise ValueError(f'{path} is a file, which holds one set of parameters; leave step and ema out, or give the --workdir of a run')
+    return _load_file(path)
   # here, so that importing this module for published weights needs neither orbax nor optax
   from cnerf_jax.training import checkpoints  # pylint: disable=g-import-not-at-top
   from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
@@ -71,10 +75,22 @@ def _load_file(path: pathlib.Path) -> tuple[generator_lib.Generator, dict]:
     with np.load(path, allow_pickle=False) as file:
       arrays = dict(file)
     generator = generator_lib.Generator(**json.loads(str(arrays.pop(_SETTINGS))))
-  except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    _check_shapes(generator, arrays)
+  except FileNotFoundError:
+    raise FileNotFoundError(f'no file {path}; give one that cnerf_jax.pretrained.save wrote, or the --workdir of a run') from None
+  except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
     raise ValueError(f'{path} holds no generator ({atomic_files.one_line(error)}); '
                      'give a file that cnerf_jax.pretrained.save wrote, or the --workdir of a run') from error
   return generator, jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/'))
+
+
+def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.ndarray]) -> None:
+  styles = jax.ShapeDtypeStruct((1, generator.num_classes, 2, generator.style_dim), jnp.float32)
+  expected = traverse_util.flatten_dict(jax.eval_shape(generator.init, jax.random.key(0), styles), sep='/')
+  for name in sorted({*expected, *arrays}):
+    found, wanted = (tree[name].shape if name in tree else 'nothing' for tree in (arrays, expected))
+    if found != wanted:
+      raise ValueError(f'{name} is {found}, its settings ask for {wanted}')
 
 
 def from_published(weights: Mapping[str, object]) -> tuple[generator_lib.Generator, dict]:

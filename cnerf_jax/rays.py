@@ -7,6 +7,7 @@ a depth along the camera's axis; viewdirs are the same directions at unit length
 from __future__ import annotations
 
 import flax.struct
+from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -36,7 +37,7 @@ def cast_rays(camera: camera_lib.Camera, *, image_size: int) -> Rays:
   focal = camera.focal[..., None]
   in_camera = jnp.stack([x / focal, y / focal, jnp.broadcast_to(-1.0, x.shape) * jnp.ones_like(focal)], axis=-1)
   rotation, position = camera.cam_to_world[..., :3], camera.cam_to_world[..., 3]
-  directions = jnp.einsum('...ij,...rj->...ri', rotation, in_camera)
+  directions = jnp.einsum('...ij,...rj->...ri', rotation, in_camera, precision=lax.Precision.HIGHEST)  # less is a pixel off
   origins = jnp.broadcast_to(position[..., None, :], directions.shape)
   return Rays(origins, directions, directions / jnp.linalg.norm(directions, axis=-1, keepdims=True))
 

@@ -30,7 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
   config.optimizer.generator_warmup_steps = 200
   config.loss_weights.generator.adversarial_semantic = 0.5
-  config.loss_weights.generator.semantic_class = 0.2
+  config.loss_weights.generator.semantic_class = 0.0
+  config.class_draw = 'own'
   config.global_discriminator.channels = (32, 64, 96, 128, 128, 128)
   config.semantic_discriminator.channels = (32, 64, 96, 128, 128)
   config.semantic_discriminator.head_width = 128

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -27,13 +28,13 @@ def shared(tmp_path_factory):
   return tmp_path_factory.mktemp('shared')
 
 
-def main(shared, workdir, *options, config='smoke', env=None):
+def main(shared, workdir, *options, config='smoke', **how):
   return run_main(
-      shared, f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data', *options, env=env)
+      shared, f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data', *options, **how)
 
 
-def run_main(shared, *options, env=None):
-  command = [sys.executable, 'main.py', f'--compilation_cache={shared}/xla', *options]
+def run_main(shared, *options, env=None, prefix=()):
+  command = [*prefix, sys.executable, 'main.py', f'--compilation_cache={shared}/xla', *options]
   environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | (env or {})
   return subprocess.run(
       command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment | QUICK)
@@ -124,6 +125,17 @@ def assert_one_line(done, *words):
   assert len(lines) == 1, done.stderr[-3000:]
 
 
+@pytest.mark.parametrize('options, words', [
+    (('--mode=evaluate', '--workdir=run', '--config=configs/smoke.py'), ('--config means nothing with --mode=evaluate',)),
+    (('--mode=plan', '--config=configs/smoke.py', '--step=3'), ('--step means nothing with --mode=plan',)),
+    (('--config=configs/smok.py', '--workdir=run', '--config.batch_size=4'), ('error: --config=configs/smok.py can not be read',)),
+    (('--config', 'configs/smoke.py', '--workdir=run', '--config.batch_sise=4'), ("no config key 'batch_sise'",)),
+], ids=['evaluate', 'plan', 'path', 'space'])
+def test_misplaced_flags_are_told(shared, options, words):
+  """Protects from a flag that is silently ignored, and from tracebacks over a typing error."""
+  assert_one_line(run_main(shared, *options), *words)
+
+
 def test_missing_data_is_one_line(shared, tmp_path):
   """Protects first runs on own photos: which data set is missing, where, and what to do."""
   done = main(shared, tmp_path / 'run', '--config.data.name=ffhq')
@@ -150,6 +162,31 @@ def test_batch_that_does_not_divide_is_one_line(shared, tmp_path):
   done = main(shared, tmp_path / 'run', '--config.batch_size=6', env={'XLA_FLAGS': '--xla_force_host_platform_device_count=4'})
   assert_one_line(done, 'error: ', 'batch_size 6 does not divide over 4 devices; use a multiple of 4')
   assert not (tmp_path / 'run').exists()
+
+
+def test_run_without_a_sound_checkpoint_is_one_line(whole, shared, tmp_path):
+  """Protects from a run that starts again, silently, where every saved step is damaged: what is damaged, what to do, nothing lost."""
+  workdir = tmp_path / 'run'
+  shutil.copytree(whole[0], workdir)
+  files = [path for path in (workdir / 'checkpoints').rglob('*') if path.is_file() and 'state' in path.parts]
+  for path in files:
+    path.write_bytes(path.read_bytes()[:1])
+  done = main(shared, workdir, f'--config.num_steps={STEPS + 1}')
+  assert_one_line(done, 'error: no sound checkpoint in', str(workdir), 'put back a copy')
+  assert all(path.exists() for path in files)
+
+
+def test_full_disk_is_one_line_and_loses_nothing(whole, shared, tmp_path):
+  """Protects what was saved when there is no room for more: no file may grow beyond 16 KiB, so that the next step can't be saved."""
+  workdir = tmp_path / 'run'
+  shutil.copytree(whole[0], workdir)
+  more = f'--config.num_steps={STEPS + 1}'
+  done = main(shared, workdir, more, prefix=('bash', '-c', 'ulimit -f 16; exec "$0" "$@"'))
+  assert_one_line(done, 'error: ', 'no space left on the disk', 'run the same command again')
+  assert state_of(workdir, STEPS).keys() == state_of(whole[0], STEPS).keys()
+  done = main(shared, workdir, more)
+  assert done.returncode == 0, done.stderr[-3000:]
+  assert state_of(workdir, STEPS + 1)["['step']"] == STEPS + 1
 
 
 @pytest.mark.parametrize('option, words', [

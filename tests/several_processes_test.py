@@ -112,4 +112,4 @@ def test_refusal_of_the_first_process_ends_the_others(tmp_path):
   codes, outputs = run_pair(tmp_path, tmp_path / 'run')
   assert 0 not in codes
   assert 'error: ' in outputs[0] and str(tmp_path / 'run') in outputs[0]
-  assert 'error: the first process could not start; its output says why' in outputs[1]
+  assert 'error: the first process failed; its output says why' in outputs[1]

@@ -1,4 +1,4 @@
-"""The non-saturating logistic loss (paper section 3, training), and the relativistic loss that compares fakes with reals.
+"""The non-saturating logistic loss (paper section 3, training).
 
 Logits are realness: high means real. Every function returns a scalar, unweighted.
 """

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnerf_jax.models import convolution
 from cnerf_jax.models import initializers
 
 GROUP_SIZE = 4
@@ -58,7 +59,7 @@ class Convolution(nn.Module):
   def __call__(self, x):
     return nn.Conv(
         self.outputs, (self.size, self.size), padding=self.padding, kernel_init=initializers.kaiming(),
-        dtype=self.dtype, name='conv')(x)
+        dtype=self.dtype, conv_general_dilated=convolution.convolve, name='conv')(x)
 
 
 class CoordConv(nn.Module):

@@ -8,10 +8,15 @@ The module turns a style into such a conditioned layer; the layer itself is a pu
 
 import flax.linen as nn
 import flax.struct
+from jax import lax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from cnerf_jax.models import initializers
 from cnerf_jax.models import sine
+
+
+POINT_DIM = 3
 
 
 @flax.struct.dataclass
@@ -27,10 +32,15 @@ class Linear:
 
 @flax.struct.dataclass
 class SineLayer(Linear):
-  """sin(x @ kernel + bias), frequency and phase folded in."""
+  """sin(x @ kernel + bias), frequency and phase folded in.
+
+  The layer that sees points is always of full float32 products, whatever the backend prefers: its phases reach tens of radians, and it
+  is cheap. The others follow `jax_default_matmul_precision`.
+  """
 
   def __call__(self, x: Float[Array, '*points inputs']) -> Float[Array, '*points outputs']:
-    return sine.sine(super().__call__(x))
+    precision = lax.Precision.HIGHEST if x.shape[-1] == POINT_DIM else None
+    return sine.sine(jnp.matmul(x, self.kernel, precision=precision) + self.bias)
 
 
 class FilmSiren(nn.Module):

@@ -6,6 +6,7 @@ The product is taken as exp of a sum, so that nothing under- or overflows and we
 The last interval is taken as endless: what reaches the last sample stays there.
 """
 
+from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -41,4 +42,4 @@ def accumulate(
     weights: Float[Array, '*rays samples'], values: Float[Array, '*rays samples channels']
 ) -> Float[Array, '*rays channels']:
   """Weighted sum along the ray."""
-  return jnp.einsum('...s,...sc->...c', weights, values)
+  return jnp.einsum('...s,...sc->...c', weights, values, precision=lax.Precision.HIGHEST)

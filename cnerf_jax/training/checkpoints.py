@@ -19,10 +19,10 @@ from typing import Any
 
 from absl import logging
 import jax
-from jax.experimental import multihost_utils
 import orbax.checkpoint as ocp
 
 from cnerf_jax import atomic_files
+from cnerf_jax.training import processes
 from cnerf_jax.training import saved_step
 
 PyTree = Any
@@ -59,7 +59,7 @@ class Checkpoints:
     """
     if max_to_keep < 1:
       raise ValueError(f'max_to_keep {max_to_keep} would keep no checkpoint; use at least 1')
-    self.directory = pathlib.Path(workdir).absolute() / 'checkpoints'
+    self.directory = pathlib.Path(workdir).expanduser().absolute() / 'checkpoints'
     self._max_to_keep = max_to_keep
     self._keep_best = keep_best
     self._shard_count = shard_count
@@ -100,9 +100,9 @@ class Checkpoints:
     if self._already_saved(step, record):
       logging.info('Step %d is already saved in %s with this very state.', step, self.directory)
       return False
-    self._make_room_for(step)
     try:
       self._check_space(state)
+      self._make_room_for(step)
       with saved_step.orbax_silent():
         self._open_manager().save(
             step,
@@ -194,26 +194,27 @@ class Checkpoints:
   def _make_room_for(self, step: int) -> None:
     """Moves aside what would shadow `step`: known damaged steps, and those of a continuation that was given up."""
     in_the_way = [other for other in self.list_steps() if other in self._damaged or other >= step]
+    processes.wait_for_all('checkpoints_listed')  # so that all have seen the same before the first moves any
     if not in_the_way:
       return
     self.close()
     aside = self.directory.with_name('checkpoints_set_aside')
-    if jax.process_index() == 0:
-      try:
-        aside.mkdir(exist_ok=True)
-        for other in in_the_way:
-          target, attempt = aside / str(other), 1
-          while target.exists():
-            attempt += 1
-            target = aside / f'{other}-{attempt}'
-          os.rename(self.directory / str(other), target)
-      except OSError as error:
-        raise atomic_files.explained(error, 'move a superseded checkpoint to', aside) from error
-    if jax.process_count() > 1:
-      multihost_utils.sync_global_devices('checkpoints_set_aside')
+    processes.first_alone(lambda: self._set_aside(in_the_way, aside))
     self._damaged.difference_update(in_the_way)
     logging.warning('Saving step %d: %s, damaged or of an earlier continuation, moved to %s.',
                     step, _steps_in_words(in_the_way), aside)
+
+  def _set_aside(self, steps: Sequence[int], aside: pathlib.Path) -> None:
+    try:
+      aside.mkdir(exist_ok=True)
+      for step in steps:
+        target, attempt = aside / str(step), 1
+        while target.exists():
+          attempt += 1
+          target = aside / f'{step}-{attempt}'
+        os.rename(self.directory / str(step), target)
+    except OSError as error:
+      raise atomic_files.explained(error, 'move a superseded checkpoint to', aside) from error
 
   def _check_space(self, state: PyTree) -> None:
     self.directory.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from cnerf_jax.training import sharding
 
 
 class DeviceBatches:
-  """Global batches from this process's iterator, the next one always under way.
+  """Global batches from this process's iterator; `prefetch` puts the next one under way while the devices work.
 
   The position to save (`get_state`) is that after the batch given out last, not of the one that is under way.
   """
@@ -32,14 +32,16 @@ class DeviceBatches:
     return self
 
   def __next__(self):
-    batch = self._fetch() if self._ahead is None else self._ahead
-    self._position = copy.deepcopy(self._iterator.get_state())
-    self._ahead = self._fetch()
+    self.prefetch()
+    (batch, self._position), self._ahead = self._ahead, None
     return batch
+
+  def prefetch(self) -> None:
+    """Begins to copy the next batch, if that is not under way; call it when a step has been dispatched."""
+    if self._ahead is None:
+      batch = sharding.put_batch(next(self._iterator), self._mesh)
+      self._ahead = batch, copy.deepcopy(self._iterator.get_state())
 
   def get_state(self) -> Any:
     """Position after the batch given out last."""
     return self._position
-
-  def _fetch(self):
-    return sharding.put_batch(next(self._iterator), self._mesh)

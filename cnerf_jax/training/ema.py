@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def decay_from_half_life(batch_size: int, half_life_images: float) -> float:
-  """Decay per step at which a parameter's share halves every `half_life_images` images; 0.5^(32/10000) at batch 32 as published."""
+  """Decay per step at which a parameter's share halves every `half_life_images` images; published: 7,500 at batch 24."""
   return 0.5**(batch_size / half_life_images)
 
 

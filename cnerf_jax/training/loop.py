@@ -106,7 +106,7 @@ def untrained_params(config: ml_collections.ConfigDict, players: train_state.Pla
 def _initial_state(config, players, optimizers, iterator, mesh, workdir):
   """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw (which goes on where it was stopped)."""
   key, sphere_key, warm_key = jax.random.split(jax.random.key(config.seed), 3)
-  state = train_state.create(key, players, optimizers, image_size=config.image_size)
+  state = jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))(key)
   params = state.generator_params
   if config.generator.base == 'network' and config.sphere.num_steps:
     with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
@@ -174,12 +174,13 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
   batches = device_batches.DeviceBatches(data.iterator, mesh)
   progress = metrics_lib.Progress(config.num_steps, initial=first)
   try:
-    while (step := int(state.step)) < config.num_steps:
+    while (step := int(state.step)) < config.num_steps:  # waits for the step before
       batch = next(batches)
       measured = dict(norms_fn(state, batch)) if due(step + 1, config.sheet_every) else {}
       render_size = progressive.render_size_at(
           step, image_size=config.image_size, coarse_size=config.coarse_size, coarse_steps=config.coarse_steps)
       state, metrics = step_fns[render_size](state, batch)
+      batches.prefetch()  # while the devices work
       step += 1
       score = None
       if due(step, config.report_every) or due(step, config.checkpoint_every) or measured:

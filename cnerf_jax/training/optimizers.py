@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
+from cnerf_jax.rendering import density
+
 
 @flax.struct.dataclass
 class Optimizers:
@@ -47,15 +49,29 @@ def _scale_groups(multipliers: dict[str, float]) -> optax.GradientTransformation
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
+def _keep_surface() -> optax.GradientTransformation:
+  """Cuts updates that would narrow the surface of the density below `density.SMALLEST_BETA`."""
+
+  def cut(path, update, param):
+    if generator_group(path) != 'density_beta':
+      return update
+    return jnp.where(param + update < density.SMALLEST_BETA, density.SMALLEST_BETA - param, update)
+
+  def update(updates, state, params):
+    return jax.tree_util.tree_map_with_path(cut, updates, params), state
+
+  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
 def generator_optimizer(settings: ml_collections.ConfigDict, learning_rate) -> optax.GradientTransformation:
-  """Adam with the multipliers of the generator's groups; the base never moves.
+  """Adam with the multipliers of the generator's groups; the base never moves, and density_beta stays positive.
 
   Args:
     settings: `config.optimizer` or `config.reconstruction`: b1, b2 and generator_multipliers.
     learning_rate: per step, or a schedule.
   """
   multipliers = dict(settings.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
-  return optax.chain(_adam(settings, learning_rate), _scale_groups(multipliers))
+  return optax.chain(_adam(settings, learning_rate), _scale_groups(multipliers), _keep_surface())
 
 
 def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:

@@ -40,6 +40,12 @@ def join(coordinator: str | None, num_processes: int | None, process_id: int | N
   jax.distributed.initialize(coordinator, num_processes, process_id)
 
 
+def wait_for_all(name: str) -> None:
+  """Returns when every process has come here; `name` must be the same on all."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
 def first_alone(action: Callable[[], None]) -> None:
   """`action()` on the first process while the others wait; where it raises, all do.
 
@@ -55,6 +61,6 @@ def first_alone(action: Callable[[], None]) -> None:
   if jax.process_count() > 1:
     went_well = bool(multihost_utils.broadcast_one_to_all(np.int32(error is None)))
     if not went_well and jax.process_index():
-      raise ValueError('the first process could not start; its output says why')
+      raise ValueError('the first process failed; its output says why')
   if error is not None:
     raise error

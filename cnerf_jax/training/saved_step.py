@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -26,6 +27,7 @@ import orbax.checkpoint as ocp
 from cnerf_jax import atomic_files
 
 FORMAT = 1
+_MISSING_FILES = (None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR)
 PyTree = Any
 
 
@@ -133,7 +135,7 @@ def orbax_silent():
 
 
 def _tells_damage(function: Callable) -> Callable:
-  """Orbax raises almost anything on broken files; all of it means damage, save for rights and memory."""
+  """Orbax raises almost anything on broken files; all of it means damage, save for rights, memory and failing disks."""
   @functools.wraps(function)
   def wrapped(*args):
     try:
@@ -141,8 +143,10 @@ def _tells_damage(function: Callable) -> Callable:
         return function(*args)
     except (DamagedCheckpoint, MemoryError):
       raise
-    except PermissionError as error:
-      raise atomic_files.explained(error, 'read checkpoint', args[0]) from error
+    except OSError as error:
+      if error.errno in _MISSING_FILES:
+        raise DamagedCheckpoint(f'unreadable: {atomic_files.one_line(error)}') from error
+      raise atomic_files.explained(error, 'read checkpoint', args[0]) from error  # rights, a disk that fails: not the files' fault
     except Exception as error:
       if 'out of memory' in str(error).lower():
         raise
@@ -157,6 +161,8 @@ def read_record(path: pathlib.Path) -> dict:
     record = reader.restore(path, args=ocp.args.Composite(meta=ocp.args.JsonRestore())).meta
   if record.get('sha256') != _record_hash(record):
     raise DamagedCheckpoint('its meta is not what was saved')
+  if record['format'] != FORMAT:
+    raise DamagedCheckpoint(f'of format {record["format"]}, while this version reads {FORMAT}')
   return record
 
 

@@ -23,7 +23,8 @@ from cnerf_jax.training import processes
 
 CONFIG_FILE = 'config.json'
 FORMAT = 1
-MAY_CHANGE = ('num_steps', 'num_micro_batches', '*_every', 'keep_checkpoints', 'data.dir')  # patterns of dotted field names
+MAY_CHANGE = ('num_steps', 'num_micro_batches', 'report_every', 'sheet_every', 'evaluate_every', 'checkpoint_every', 'keep_checkpoints',
+              'data.dir')  # patterns of dotted field names
 _MISSING = '(absent)'
 _locks: dict[pathlib.Path, int] = {}
 
@@ -87,11 +88,15 @@ def _claim_as_primary(workdir: pathlib.Path, config: dict, may_change: tuple[str
   changed = differences(earlier, config)
   refused = {name: pair for name, pair in changed.items()
              if not any(fnmatch.fnmatchcase(name, pattern) for pattern in may_change)}
+  reason = ''
+  if 'num_steps' in changed and earlier.get('optimizer', {}).get('decay_from', 1.0) < 1:
+    refused['num_steps'] = changed['num_steps']
+    reason = 'learning rates that decay towards num_steps (optimizer.decay_from below 1) would not be those of either run; '
   if refused:
     release(workdir)
     listed = '; '.join(
         f'{name}: {json.dumps(old)} before, {json.dumps(new)} now' for name, (old, new) in refused.items())
-    raise ValueError(f'workdir {workdir} holds a run of another config ({listed}); '
+    raise ValueError(f'workdir {workdir} holds a run of another config ({listed}); {reason}'
                      'use the same values to go on with it, or another --workdir for a new run')
   if changed:
     logging.info('Going on in %s with %s', workdir,

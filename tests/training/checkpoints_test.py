@@ -1,5 +1,6 @@
 import json
 import logging as python_logging
+import errno
 import os
 import pathlib
 import shutil
@@ -287,6 +288,34 @@ def test_full_disk(run, monkeypatch, moment):
   assert sorted(os.listdir(run / 'checkpoints')) == ['10', '20', '30']
   assert steps.save(40, make_state(40))
   assert steps.restore(abstract())[1]['step'] == 40
+
+
+def test_full_disk_moves_nothing(run, monkeypatch):
+  """Protects the steps of an abandoned continuation when the disk is full: they stay where they are until there is room."""
+  steps = checkpoints.Checkpoints(run)
+  with monkeypatch.context() as patch:
+    patch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(100, 90, 10))
+    with pytest.raises(OSError, match='no space left on the disk'):
+      steps.save(20, make_state(77))
+  assert sorted(os.listdir(run / 'checkpoints')) == ['10', '20', '30'] and not (run / 'checkpoints_set_aside').exists()
+
+
+def test_failing_disk_is_no_damage(run, monkeypatch):
+  """Protects sound steps on a file system with a bad moment: the error is told, no older step is taken in their place."""
+  steps = checkpoints.Checkpoints(run)
+  with monkeypatch.context() as patch:
+    def fail(self, *args, **kwargs):
+      raise OSError(errno.EIO, 'Input/output error')
+    patch.setattr(ocp.Checkpointer, 'restore', fail)
+    with pytest.raises(OSError, match='could not read checkpoint .*30: Input/output error'):
+      steps.restore(abstract())
+  assert steps.restore(abstract())[1]['step'] == 30
+
+
+def test_home_folder(tmp_path, monkeypatch):
+  """Protects paths with ~ that no shell has expanded: saving and reading mean the same folder."""
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert checkpoints.Checkpoints('~/run').directory == tmp_path / 'run' / 'checkpoints'
 
 
 def test_position_in_the_data(run, tmp_path):

@@ -28,6 +28,9 @@ def test_batches_come_in_order_and_resume_where_they_were():
   assert batches.get_state() == {'next': 0} and counter.position == 0
   for expected in (1, 2, 3):
     assert (np.asarray(next(batches)['number']) == expected).all()
+    assert batches.get_state() == {'next': expected} and counter.position == expected
+    for _ in range(2):
+      batches.prefetch()
     assert batches.get_state() == {'next': expected} and counter.position == expected + 1
   resumed = device_batches.DeviceBatches(Counter(batches.get_state()['next']), mesh)
   np.testing.assert_array_equal(next(resumed)['number'], next(batches)['number'])

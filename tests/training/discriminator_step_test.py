@@ -123,6 +123,7 @@ def test_bfloat16_reaches_every_convolution_of_the_branches():
   judge = players.global_discriminator.clone(channels=(8, 8, 16, 16))
   params = jax.eval_shape(judge.init, jax.random.key(0), image, mask)
   convolutions = [
-      line for line in str(jax.make_jaxpr(judge.apply)(params, image, mask)).splitlines() if 'conv_general_dilated[' in line]
+      line for line in str(jax.make_jaxpr(judge.apply)(params, image, mask)).splitlines()
+      if 'conv_general_dilated[' in line or 'dot_general[' in line]
   narrow = [line for line in convolutions if ':bf16[' in line]
   assert len(convolutions) - len(narrow) == 1 and len(narrow) == 2 * (1 + 3 * 2 + 1)  # all but the head

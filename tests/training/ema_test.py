@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 
 from cnerf_jax.training import ema
+from configs import ffhq12_published
 
 
 def test_decay_is_the_published_one():
-  """Protects the half life: 0.5^(32/10000) a step at batch 32, and the same per image at any batch."""
-  assert ema.decay_from_half_life(32, 10_000) == pytest.approx(0.5**(32 / 10_000))
+  """Protects the half life: 0.5^(32/10000) a step as published, at its batch of 24, and the same per image at any batch."""
+  config = ffhq12_published.get_config()
+  assert ema.decay_from_half_life(config.batch_size, config.ema_half_life_images) == pytest.approx(0.5**(32 / 10_000), rel=1e-12)
   assert ema.decay_from_half_life(16, 10_000)**2 == pytest.approx(ema.decay_from_half_life(32, 10_000))
 
 

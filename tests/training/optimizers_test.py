@@ -6,6 +6,7 @@ import pytest
 
 import tiny
 
+from cnerf_jax.rendering import density
 from cnerf_jax.training import optimizers as optimizers_lib
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -43,6 +44,15 @@ def test_groups_get_their_multipliers(params):
     seen.add(group)
     np.testing.assert_allclose(update, -1e-3 * factor, rtol=1e-4, err_msg=path)
   assert seen == {'base', 'density_beta', 'film', 'heads', 'rest'}
+
+
+def test_surface_stays_open(params):
+  """Protects the density from a width that crosses zero, where it would change its sign: updates stop at the smallest width."""
+  optimizer = optimizers_lib.make_optimizers(tiny.make_config(optimizer__generator=1.0)).generator
+  updates = first_updates(optimizer, params)
+  (name,) = (path for path in updates if path.endswith('density_beta'))
+  after = tiny.flat(params)[name] + updates[name]
+  np.testing.assert_allclose(after, density.SMALLEST_BETA, rtol=1e-3)
 
 
 def test_discriminators_have_their_own_rates(params):

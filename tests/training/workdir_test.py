@@ -180,3 +180,24 @@ def test_runs_older_than_a_field_go_on(tmp_path):
   young.data.flip = True
   with pytest.raises(ValueError, match='data.flip: false before, true now'):
     workdir.claim(tmp_path, young)
+
+
+def test_length_of_a_decaying_run_is_part_of_it(tmp_path):
+  """Protects resumed runs whose rates decay towards their last step: another length would be another schedule, half way through."""
+  config = ffhq12.get_config().unlock()
+  config.optimizer.decay_from = 0.7
+  workdir.release(workdir.claim(tmp_path, config))
+  longer = config.copy_and_resolve_references()
+  longer.num_steps = 2 * config.num_steps
+  with pytest.raises(ValueError, match='num_steps: 300000 before, 600000 now.*decay_from'):
+    workdir.claim(tmp_path, longer)
+
+
+@pytest.mark.parametrize('field', ['augmentation.adjust_every', 'seed'])
+def test_what_is_computed_may_not_change(tmp_path, field):
+  """Protects from a pattern that lets too much through: only when things are reported, drawn, scored and saved may change."""
+  config = ffhq12.get_config().unlock()
+  workdir.release(workdir.claim(tmp_path, config))
+  config.update_from_flattened_dict({field: 77})
+  with pytest.raises(ValueError, match=f'{field}: .* before, 77 now'):
+    workdir.claim(tmp_path, config)
