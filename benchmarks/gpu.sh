@@ -16,9 +16,9 @@ export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$OUT/xla}
 python -c 'import jax; print(jax.__version__, jax.devices())' | tee "$OUT/device.txt"
 
 if [ "$TINY" = 1 ]; then
-  big=configs/smoke.py; trained=configs/smoke.py; batches=4; precisions='highest bfloat16'; drawn=1; repeats=2
+  big=configs/smoke.py; trained=configs/smoke.py; batches=4; variants='float32 bfloat16'; drawn=1; repeats=2
 else
-  big=configs/ffhq12.py; trained=configs/portraits64.py; batches='4 24 96'; precisions='highest tensorfloat32 bfloat16'; drawn=1,4,16; repeats=5
+  big=configs/ffhq12.py; trained=configs/portraits64.py; batches='4 24 96'; variants='float32 tensorfloat32 bfloat16'; drawn=1,4,16; repeats=5
 fi
 
 parity() {
@@ -27,16 +27,20 @@ parity() {
 }
 
 bench() {
-  for precision in $precisions; do
-    dtype=float32  # of the discriminators' convolutions: narrow in memory too where products are
-    if [ "$precision" = bfloat16 ]; then dtype=bfloat16; fi
+  for variant in $variants; do
+    # float32: full products. tensorfloat32: what jax takes by default on a GPU (rays and phases of points stay full). bfloat16: besides,
+    # the discriminators' convolutions, in memory too.
+    precision=default; dtype=float32
+    if [ "$variant" = float32 ]; then precision=highest; fi
+    if [ "$variant" = bfloat16 ]; then dtype=bfloat16; fi
     export JAX_DEFAULT_MATMUL_PRECISION=$precision
-    python -m benchmarks.render --config="$big" --batches="$drawn" --repeats=$repeats --output="$OUT/render_$precision.jsonl" ||
-      echo "render $precision failed" | tee -a "$OUT/failed.log"
+    python -m benchmarks.render --config="$big" --batches="$drawn" --repeats=$repeats --output="$OUT/render_$variant.jsonl" ||
+      echo "render $variant failed" | tee -a "$OUT/failed.log"
     for batch in $batches; do
-      echo "batch $batch precision $precision"
-      python -m benchmarks.step --config="$big" --config.batch_size="$batch" --config.discriminator_dtype=$dtype --repeats=$repeats --output="$OUT/step_$precision.jsonl" ||
-        echo "step of batch $batch, $precision failed" | tee -a "$OUT/failed.log"
+      echo "batch $batch, $variant"
+      python -m benchmarks.step --config="$big" --config.batch_size="$batch" --config.discriminator_dtype=$dtype --repeats=$repeats \
+        --output="$OUT/step_$variant.jsonl" ||
+        echo "step of batch $batch, $variant failed" | tee -a "$OUT/failed.log"
     done
   done
   unset JAX_DEFAULT_MATMUL_PRECISION

@@ -11,17 +11,18 @@ import numpy as np
 
 from cnerf_jax.training import sharding
 
-_SIZE = 2048
+_SIZES = {'cpu': 2048}  # of matrices; 8192 elsewhere, so that an accelerator has something to do
 
 
 def matrix_peak(devices=None, repeats: int = 5) -> float:
-  """FLOP/s of float32 products of 2048 x 2048 matrices, one on each device at the same time, best of `repeats`."""
+  """FLOP/s of float32 products of large matrices, one on each device at the same time, best of `repeats`, at jax's default precision."""
   mesh = sharding.make_mesh(devices)
-  x = jax.random.normal(jax.random.key(0), (mesh.size, _SIZE, _SIZE))
+  size = _SIZES.get(jax.default_backend(), 8192)
+  x = jax.random.normal(jax.random.key(0), (mesh.size, size, size))
   x = jax.device_put(x, sharding.over_batch(mesh))
   product = jax.jit(jnp.matmul)
   (seconds,) = interleaved([lambda: product(x, x)], repeats)
-  return mesh.size * 2 * _SIZE**3 / min(seconds)
+  return mesh.size * 2 * size**3 / min(seconds)
 
 
 def interleaved(functions, repeats: int) -> list[list[float]]:
