@@ -39,26 +39,17 @@ def generator_group(path) -> str:
 
 
 def _scale_groups(multipliers: dict[str, float]) -> optax.GradientTransformation:
-  """Scales updates by their group's multiplier; the frozen base gets zero."""
+  """Scales updates by their group's multiplier; the frozen base gets zero, and density_beta stays at `density.SMALLEST_BETA` or above."""
 
-  def update(updates, state, params=None):
-    del params
-    scaled = jax.tree_util.tree_map_with_path(lambda path, u: multipliers[generator_group(path)] * u, updates)
-    return scaled, state
-
-  return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
-
-
-def _keep_surface() -> optax.GradientTransformation:
-  """Cuts updates that would narrow the surface of the density below `density.SMALLEST_BETA`."""
-
-  def cut(path, update, param):
-    if generator_group(path) != 'density_beta':
-      return update
-    return jnp.where(param + update < density.SMALLEST_BETA, density.SMALLEST_BETA - param, update)
+  def scale(path, update, param):
+    group = generator_group(path)
+    scaled = multipliers[group] * update
+    if group != 'density_beta':
+      return scaled
+    return jnp.where(param + scaled < density.SMALLEST_BETA, density.SMALLEST_BETA - param, scaled)
 
   def update(updates, state, params):
-    return jax.tree_util.tree_map_with_path(cut, updates, params), state
+    return jax.tree_util.tree_map_with_path(scale, updates, params), state
 
   return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
@@ -71,7 +62,7 @@ def generator_optimizer(settings: ml_collections.ConfigDict, learning_rate) -> o
     learning_rate: per step, or a schedule.
   """
   multipliers = dict(settings.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
-  return optax.chain(_adam(settings, learning_rate), _scale_groups(multipliers), _keep_surface())
+  return optax.chain(_adam(settings, learning_rate), _scale_groups(multipliers))
 
 
 def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
