@@ -48,8 +48,7 @@ def compile_step(config, mesh):
   """The whole step as a call without arguments that keeps its own state, the compiled program, its FLOPs."""
   players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
   state = jax.device_put(
-      jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))(jax.random.key(0)),
-      sharding.replicated(mesh))
+      train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size), sharding.replicated(mesh))
   batch = sharding.put_batch(random_batch(config, players.generator.num_classes), mesh)
   step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh).lower(state, batch).compile()
 

@@ -100,9 +100,9 @@ class Checkpoints:
     if self._already_saved(step, record):
       logging.info('Step %d is already saved in %s with this very state.', step, self.directory)
       return False
+    self._check_space(step, state)
+    self._make_room_for(step)
     try:
-      self._check_space(state)
-      self._make_room_for(step)
       with saved_step.orbax_silent():
         self._open_manager().save(
             step,
@@ -216,11 +216,14 @@ class Checkpoints:
     except OSError as error:
       raise atomic_files.explained(error, 'move a superseded checkpoint to', aside) from error
 
-  def _check_space(self, state: PyTree) -> None:
-    self.directory.mkdir(parents=True, exist_ok=True)
-    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
-    if shutil.disk_usage(self.directory).free < needed:
-      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+  def _check_space(self, step: int, state: PyTree) -> None:
+    try:
+      self.directory.mkdir(parents=True, exist_ok=True)
+      needed = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+      if shutil.disk_usage(self.directory).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+      raise atomic_files.explained(error, f'save checkpoint step {step} in', self.directory) from error
 
   def _abandon(self, step: int) -> None:
     """Removes what a failed save of `step` left behind, so that it neither counts as a step nor fills the disk."""

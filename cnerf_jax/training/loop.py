@@ -106,7 +106,7 @@ def untrained_params(config: ml_collections.ConfigDict, players: train_state.Pla
 def _initial_state(config, players, optimizers, iterator, mesh, workdir):
   """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw (which goes on where it was stopped)."""
   key, sphere_key, warm_key = jax.random.split(jax.random.key(config.seed), 3)
-  state = jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=config.image_size))(key)
+  state = train_state.create(key, players, optimizers, image_size=config.image_size)
   params = state.generator_params
   if config.generator.base == 'network' and config.sphere.num_steps:
     with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:

@@ -177,8 +177,7 @@ def time_step(config: ml_collections.ConfigDict, mesh) -> float:
   players, optimizers = train_state.make_players(timed), optimizers_lib.make_optimizers(timed)
   _, abstract_batch = _abstract(timed, players, optimizers, mesh)
   state = jax.device_put(
-      jax.jit(lambda key: train_state.create(key, players, optimizers, image_size=timed.image_size))(jax.random.key(0)),
-      sharding.replicated(mesh))
+      train_state.create(jax.random.key(0), players, optimizers, image_size=timed.image_size), sharding.replicated(mesh))
   batch = jax.tree.map(lambda x: jax.device_put(jnp.full(x.shape, 0.1, x.dtype), x.sharding), abstract_batch)
   step = compile_step(timed, mesh)
   state, _ = jax.block_until_ready(step(state, batch))

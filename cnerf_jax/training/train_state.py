@@ -79,24 +79,27 @@ def make_players(config: ml_collections.ConfigDict) -> Players:
 
 
 def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
-  """A fresh state: random parameters, the average equal to them, empty optimiser states."""
-  generator = players.generator
-  run_key, *keys = jax.random.split(key, 4)
-  image = jnp.zeros((1, image_size, image_size, 3))
-  masks = jnp.zeros((1, image_size, image_size, generator.num_classes))
-  generator_params = generator.init(keys[0], jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
-  global_params = players.global_discriminator.init(keys[1], image, masks)
-  semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
-  fields = dict(
-      step=jnp.zeros((), jnp.int32),
-      key=run_key,
-      generator_params=generator_params,
-      ema_params=jax.tree.map(jnp.copy, generator_params),  # a copy: donated buffers must not alias
-      global_discriminator_params=global_params,
-      semantic_discriminator_params=semantic_params,
-      generator_optimizer=optimizers.generator.init(generator_params),
-      global_discriminator_optimizer=optimizers.global_discriminator.init(global_params),
-      semantic_discriminator_optimizer=optimizers.semantic_discriminator.init(semantic_params))
-  if players.augmented:
-    return AugmentedGanState(augmentation=augmentation_lib.initial_state(), **fields)
-  return GanState(**fields)
+  """A fresh state: random parameters, the average equal to them, empty optimiser states; made by one compiled program."""
+  def make(key: Array) -> GanState:
+    generator = players.generator
+    run_key, *keys = jax.random.split(key, 4)
+    image = jnp.zeros((1, image_size, image_size, 3))
+    masks = jnp.zeros((1, image_size, image_size, generator.num_classes))
+    generator_params = generator.init(keys[0], jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
+    global_params = players.global_discriminator.init(keys[1], image, masks)
+    semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
+    fields = dict(
+        step=jnp.zeros((), jnp.int32),
+        key=run_key,
+        generator_params=generator_params,
+        ema_params=jax.tree.map(jnp.copy, generator_params),  # a copy: donated buffers must not alias
+        global_discriminator_params=global_params,
+        semantic_discriminator_params=semantic_params,
+        generator_optimizer=optimizers.generator.init(generator_params),
+        global_discriminator_optimizer=optimizers.global_discriminator.init(global_params),
+        semantic_discriminator_optimizer=optimizers.semantic_discriminator.init(semantic_params))
+    if players.augmented:
+      return AugmentedGanState(augmentation=augmentation_lib.initial_state(), **fields)
+    return GanState(**fields)
+
+  return jax.jit(make)(key)
