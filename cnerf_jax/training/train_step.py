@@ -108,7 +108,7 @@ def make_train_step(
     generator_params = optax.apply_updates(state.generator_params, updates)
 
     metrics = _named(generator=terms, global_discriminator=global_terms, semantic_discriminator=semantic_terms) | {
-        'generator/gradient_norm': optax.global_norm(grads),
+        'generator/gradient_norm': optax.tree.norm(grads),
         'generator/density_beta': generator_params['params']['field']['density_beta'],
         'mask_area/fake': jnp.mean(fake_mask, axis=(0, 1, 2)),
         'mask_area/real': jnp.mean(real_mask, axis=(0, 1, 2)),
@@ -141,7 +141,7 @@ def _update_discriminator(config, players, terms_of, params, optimizer, optimize
 
   grads, terms = accumulation.mean_over_micro_batches(gradients, inputs, config.num_micro_batches)
   updates, optimizer_state = optimizer.update(grads, optimizer_state, params)
-  return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.global_norm(grads)}
+  return optax.apply_updates(params, updates), optimizer_state, terms | {'gradient_norm': optax.tree.norm(grads)}
 
 
 def _named(**players_terms) -> Metrics:
@@ -190,7 +190,7 @@ def make_term_gradient_norms(
 
     names = sorted(name for name in weights if weights[name])
     cotangents = jax.tree.map(lambda *rows: jnp.stack(rows), *[cotangent(name) for name in names])
-    norms = jax.lax.map(lambda row: optax.global_norm(pull_back(row)), cotangents)  # one at a time, compiled once
+    norms = jax.lax.map(lambda row: optax.tree.norm(pull_back(row)), cotangents)  # one at a time, compiled once
     return {f'generator_gradient_norm/{name}': norms[i] for i, name in enumerate(names)}
 
   return term_gradient_norms
