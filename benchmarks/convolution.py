@@ -1,7 +1,7 @@
-"""What convolutions of the discriminators' sizes reach, by XLA and as matrix products: python -m benchmarks.convolution
+"""What convolutions of the discriminators' sizes reach, by XLA, as one matrix product and by tiles: python -m benchmarks.convolution
 
-A row for each size: GFLOP/s forward, with the gradients by picture and kernel, and of R1 (the gradient of a gradient). The reason for the
-limit in `cnerf_jax.models.convolution`.
+A row for each size: GFLOP/s forward, with the gradients by picture and kernel, and of R1 (the gradient of a gradient), all by the
+products that the definition asks for. The reason for the limits in `cnerf_jax.models.convolution`.
 """
 
 from absl import app
@@ -14,10 +14,11 @@ from benchmarks import machine
 from cnerf_jax.models import convolution
 
 # batch, side, channels in (two of them coordinates), channels out
-SIZES = ((1, 64, 258, 256), (4, 32, 130, 128), (4, 16, 258, 400), (4, 16, 514, 512), (4, 8, 402, 400), (4, 4, 402, 400))
+SIZES = ((1, 64, 258, 256), (4, 32, 130, 128), (4, 32, 514, 512), (4, 16, 258, 400), (4, 16, 514, 512), (4, 8, 402, 400), (4, 4, 402, 400))
 WAYS = {
     'XLA': lambda x, kernel: lax.conv_general_dilated(x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')),
-    'product': lambda x, kernel: convolution.convolve_by_product(x, kernel, 'SAME'),
+    'product': lambda x, kernel: convolution.convolve_by_product(x, kernel, ((1, 1), (1, 1))),
+    'tiles': convolution.convolve_by_tiles,
 }
 
 
