@@ -1,3 +1,4 @@
+import os
 import pathlib
 import sys
 
@@ -5,6 +6,10 @@ import jax
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import tiny`, whatever pytest's import mode
+import quick  # noqa: E402
+
+# read when the first program is compiled
+os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick.FLAGS}'
 
 
 @pytest.fixture(scope='module')

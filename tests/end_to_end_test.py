@@ -11,6 +11,8 @@ import jax
 import numpy as np
 import pytest
 
+import quick
+
 from cnerf_jax import camera
 from cnerf_jax import pretrained
 from cnerf_jax import sampler
@@ -18,8 +20,6 @@ from cnerf_jax.training import checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS, STOP = 6, 3
-# most of the time is XLA's
-QUICK = {'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
 
 
 @pytest.fixture(scope='module')
@@ -33,11 +33,10 @@ def main(shared, workdir, *options, config='smoke', **how):
       shared, f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.data.dir={shared}/data', *options, **how)
 
 
-def run_main(shared, *options, env=None, prefix=()):
+def run_main(shared, *options, num_devices=None, prefix=()):
   command = [*prefix, sys.executable, 'main.py', f'--compilation_cache={shared}/xla', *options]
-  environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'} | (env or {})
   return subprocess.run(
-      command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment | QUICK)
+      command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=os.environ | quick.environment(num_devices))
 
 
 @pytest.fixture(scope='module')
@@ -168,7 +167,7 @@ def test_workdir_of_another_config_is_one_line(whole, shared):
 
 def test_batch_that_does_not_divide_is_one_line(shared, tmp_path):
   """Protects the start on several devices: value, rule, remedy, before anything is written."""
-  done = main(shared, tmp_path / 'run', '--config.batch_size=6', env={'XLA_FLAGS': '--xla_force_host_platform_device_count=4'})
+  done = main(shared, tmp_path / 'run', '--config.batch_size=6', num_devices=4)
   assert_one_line(done, 'error: ', 'batch_size 6 does not divide over 4 devices; use a multiple of 4')
   assert not (tmp_path / 'run').exists()
 

@@ -11,15 +11,14 @@ import jax
 import numpy as np
 import pytest
 
+import quick
+
 from cnerf_jax import semantics
 from cnerf_jax.training import checkpoints
 from configs import smoke
 from data_pipeline import loader
 
 ROOT = pathlib.Path(__file__).parents[1]
-# most of the time is XLA's
-QUICK = {
-    'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': '--xla_force_host_platform_device_count=1'}
 
 
 def free_port() -> int:
@@ -40,7 +39,8 @@ def run_pair(shared, workdir, *options):
     for i, path in enumerate(paths):
       with path.open('w') as file:
         processes.append(subprocess.Popen(
-            command + [f'--process_id={i}'], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=os.environ | QUICK))
+            command + [f'--process_id={i}'], stdout=file, stderr=subprocess.STDOUT, cwd=ROOT,
+            env=os.environ | quick.environment(num_devices=1)))
     codes = [process.wait(timeout=900) for process in processes]
   finally:
     for process in processes:
@@ -100,7 +100,7 @@ def test_half_told_processes_are_refused(tmp_path):
   """Protects against a run that waits for ever: the coordinator needs the number of processes and this one's."""
   done = subprocess.run(
       [sys.executable, 'main.py', '--config=configs/smoke.py', f'--workdir={tmp_path}/run', '--coordinator=127.0.0.1:1'],
-      capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=os.environ | QUICK)
+      capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=os.environ | quick.environment(num_devices=1))
   assert done.returncode != 0 and 'Traceback' not in done.stderr
   assert 'error: --coordinator=127.0.0.1:1 needs --num_processes and --process_id' in done.stderr
 

@@ -104,10 +104,14 @@ def untrained_params(config: ml_collections.ConfigDict, players: train_state.Pla
 
 
 def _initial_state(config, players, optimizers, iterator, mesh, workdir):
-  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw (which goes on where it was stopped)."""
+  """A fresh state on the mesh, after the warm starts that the config asks for: sphere, redraw (which goes on where it was stopped).
+
+  Returns it, and the generator's parameters before any warm start.
+  """
   key, sphere_key, warm_key = jax.random.split(jax.random.key(config.seed), 3)
   state = train_state.create(key, players, optimizers, image_size=config.image_size)
   params = state.generator_params
+  untrained = jax.tree.map(np.array, params)  # copies: the state's own buffers are donated
   if config.generator.base == 'network' and config.sphere.num_steps:
     with metrics_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
       params = sphere_init.initialise(
@@ -121,7 +125,7 @@ def _initial_state(config, players, optimizers, iterator, mesh, workdir):
           on_step=lambda step, loss: progress.update(step, {'loss': loss}), saved=saved)
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
-  return sharding.replicate(state, mesh)
+  return sharding.replicate(state, mesh), untrained
 
 
 def _meta(health_state, config) -> dict[str, Any]:
@@ -149,11 +153,12 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding.replicated(mesh)), abstract)
     state, meta = checkpoints.restore(abstract, data.iterator)
     logging.info('Resumed from step %d.', meta['step'])
+    untrained = None
     health_state = health.HealthState(since=meta['health']['since'], warned=tuple(meta['health']['warned']))
     config = plan.resolve(config, mesh, earlier=meta.get('num_micro_batches'))
   else:
     config = plan.resolve(config, mesh, lambda text: logging.info('plan: %s', text))
-    state = _initial_state(config, players, optimizers, data.iterator, mesh, workdir)
+    state, untrained = _initial_state(config, players, optimizers, data.iterator, mesh, workdir)
     health_state = health.HealthState()
     checkpoints.save(0, state, data.iterator, _meta(health_state, config))
     if is_primary:
@@ -199,7 +204,8 @@ def run(config: ml_collections.ConfigDict, workdir: pathlib.Path, data: Data, me
       if is_primary and due(step, config.evaluate_every):
         if evaluator is None:
           evaluator = evaluator_lib.Evaluator(
-              players.generator, untrained_params(config, players), config, data.load_split, data.oracle_folder, progress.note)
+              players.generator, untrained or untrained_params(config, players), config, data.load_split, data.oracle_folder,
+              progress.note)
         scores = evaluator.evaluate(jax.device_get(state.ema_params), step, workdir)
         summary = scores_lib.summary(scores)
         writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})

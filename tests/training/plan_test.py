@@ -53,7 +53,7 @@ def test_plan_of_a_tiny_run(monkeypatch, mesh):
   """Protects every line of the plan: parameters, memory that holds the state, the same FLOPs in micro-batches, a step's seconds."""
   monkeypatch.setattr(train_state, 'make_players', tiny.make_players)
   monkeypatch.setattr(plan, '_LARGEST_TRIED', 16)
-  config = tiny.make_config(batch_size=8, num_micro_batches=plan.AUTO, r1_share=1.0)
+  config = tiny.make_config(batch_size=16, num_micro_batches=plan.AUTO, r1_share=1.0)
   made = plan.make(config, mesh)
   _, _, state = tiny.make_run(config)
   sizes = {name: sum(x.size for x in jax.tree.leaves(getattr(state, f'{name}_params'))) for name in made.parameters}
@@ -63,10 +63,10 @@ def test_plan_of_a_tiny_run(monkeypatch, mesh):
   assert all(least < row.state_bytes < 1.5 * least + 2**16 for row in made.memory)
   assert made.memory[1].temporary_bytes > made.memory[0].temporary_bytes > 0
   assert made.num_micro_batches == 1 and made.seconds_per_step > 0
-  in_two = tiny.make_config(batch_size=8, num_micro_batches=2, r1_share=1.0)
+  in_two = tiny.make_config(batch_size=16, num_micro_batches=2, r1_share=1.0)
   assert plan.count_flops_per_image(in_two) == made.flops_per_image > 0
   table = plan.format_plan(made, config, mesh)
-  for words in ('parameters', 'FLOPs an image', '16 images at once', '1 for batch_size 8', 'images/s', 'hours'):
+  for words in ('parameters', 'FLOPs an image', '16 images at once', '1 for batch_size 16', 'images/s', 'hours'):
     assert words in table
 
 

@@ -8,12 +8,13 @@ import sys
 import jax
 import pytest
 
+import quick
+
 from cnerf_jax.training import sharding
 
 TESTS = pathlib.Path(__file__).parents[1]
 COMPARE = '''
 import jax
-jax.config.update('jax_disable_most_optimizations', True)
 import tiny
 from cnerf_jax import camera, sampler
 from cnerf_jax.training import sharding, traffic, train_step
@@ -55,7 +56,7 @@ def test_eight_devices_equal_one():
   path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
   done = subprocess.run(
       [sys.executable, '-c', COMPARE], capture_output=True, text=True, timeout=600, check=False, cwd=TESTS.parent,
-      env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=8', 'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': path})
+      env=os.environ | quick.environment(num_devices=8) | {'PYTHONPATH': path})
   assert done.returncode == 0, done.stderr[-2000:]
   assert done.stdout.startswith('equal')
 
