@@ -9,5 +9,5 @@ FLAGS = '--xla_cpu_use_fusion_emitters=false' if jaxlib.version.__version_info__
 
 def environment(num_devices: int | None = None) -> dict[str, str]:
   """Variables that make a JAX process compile quickly, on so many simulated devices; as many as it likes by default."""
-  devices = '' if num_devices is None else f' --xla_force_host_platform_device_count={num_devices}'
-  return {'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': FLAGS + devices}
+  devices = '' if num_devices is None else f'--xla_force_host_platform_device_count={num_devices}'
+  return {'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'XLA_FLAGS': f'{devices} {FLAGS}'.strip()}
