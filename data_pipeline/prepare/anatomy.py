@@ -53,10 +53,10 @@ class Moments:
 def moments(values: Int[np.ndarray, 'height width'], num_values: int = len(LABELS)) -> Moments:
   """Moments of the integers 0 to num_values - 1; others are left out."""
   step = max(1, min(values.shape) // _SIDE)
-  values = values[::step, ::step]
+  values = values[::step, ::step].astype(np.int64)  # num_values may be too large for the maps' own type
   height, width = values.shape
   inside = (values >= 0) & (values < num_values)
-  flat = np.where(inside, values, num_values).astype(np.int64).ravel()
+  flat = np.where(inside, values, num_values).ravel()
   by_row = np.bincount(flat + (num_values + 1) * np.repeat(np.arange(height), width), minlength=height * (num_values + 1))
   by_row = by_row.reshape(height, num_values + 1)[:, :num_values]
   by_column = np.bincount(flat + (num_values + 1) * np.tile(np.arange(width), height), minlength=width * (num_values + 1))
