@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tiny
+
 from cnerf_jax.models import convolution
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -23,10 +25,10 @@ def penalty(function, x, kernel):
 
 
 def assert_same(ours, exact, x, kernel):
-  np.testing.assert_allclose(ours(x, kernel), exact(x, kernel), rtol=1e-4, atol=1e-5)
+  tiny.assert_close(ours(x, kernel), exact(x, kernel), rtol=1e-5)
   for actual, expected in zip(*(
       jax.jit(jax.grad(lambda x, kernel, f=f: penalty(f, x, kernel), argnums=(0, 1)))(x, kernel) for f in (ours, exact))):
-    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+    tiny.assert_close(actual, expected, rtol=3e-5)
 
 
 def draw(height, width, size, inputs=3, outputs=6):
