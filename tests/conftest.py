@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import tiny`, wha
 import quick  # noqa: E402
 
 # read when the first program is compiled
-os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick.FLAGS}'.strip()  # of spaces alone it would be a file's name
+os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick.FLAGS}'.strip()
 
 
 @pytest.fixture(scope='module')
