@@ -2,9 +2,11 @@
 
 Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and their share of what matrix products reach on this
 machine; memory; load; seconds until the first step was done) and appends it to --output as JSON. What a restart saves shows in
-`first_seconds` of a second call with JAX_COMPILATION_CACHE_DIR=FOLDER set for both.
+`first_seconds` of a second call with JAX_COMPILATION_CACHE_DIR=FOLDER set for both. What an entry of the config gives shows in a row
+for each --variant="key=value key=value", timed in turn with the config as it is; memory of the process is then that of all together.
 """
 
+import ast
 import functools
 import os
 import time
@@ -26,11 +28,6 @@ from cnerf_jax.training import plan
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step
-
-_CONFIG = config_flags.DEFINE_config_file('config', 'configs/portraits32.py', 'What to time.', lock_config=True)
-_PART = flags.DEFINE_enum('part', 'whole', ['whole', 'generator'], 'Whole steps, or what is left of them without discriminators.')
-_REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed steps, after two that are not.', lower_bound=1)
-_OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 
 
 def random_batch(config, num_classes: int) -> dict[str, np.ndarray]:
@@ -86,31 +83,62 @@ def compile_generator_part(config, mesh):
   return lambda: program(params, draw), program, flops.count(functools.partial(gradient, num_chunks=1), params, draw)
 
 
-def measure(config, part: str, repeats: int) -> dict:
-  """Times `repeats` steps of a config, or the generator's part of them, on all devices."""
+def vary(config, variant: str):
+  """The config with the entries of a variant, "key=value key=value"; values as in Python, a word being a string."""
+  config = config.copy_and_resolve_references()
+  for entry in variant.split():
+    key, _, value = entry.partition('=')
+    try:
+      value = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+      pass  # a word
+    config.update_from_flattened_dict({key: value})
+  return config
+
+
+def measure(config, part: str, repeats: int, variants=()) -> list[dict]:
+  """Times `repeats` steps of a config and of each variant, or the generator's part of them, on all devices."""
   mesh = sharding.make_mesh()
-  loop.check(config, mesh)
-  config = plan.resolve(config, mesh)
-  started = time.perf_counter()
-  call, program, model_flops = {'whole': compile_step, 'generator': compile_generator_part}[part](config, mesh)
-  compile_seconds = time.perf_counter() - started
-  jax.block_until_ready(call())
-  first_seconds = time.perf_counter() - started
-  (seconds,) = machine.interleaved([call], repeats)
-  memory = program.memory_analysis()
-  return dict(
-      device=jax.devices()[0].device_kind, devices=mesh.size, part=part, image_size=config.image_size, width=config.generator.width,
-      num_samples=config.num_samples, batch_size=config.batch_size, discriminator_dtype=config.discriminator_dtype,
-      compile_seconds=compile_seconds, first_seconds=first_seconds,
-      temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None, load=os.getloadavg()[0],
-      **machine.figures(seconds, images=config.batch_size, flops=model_flops, peak=machine.matrix_peak()),
-      peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
+  variants = ['', *variants]
+  configs = [vary(config, variant) for variant in variants]
+  for config in configs:
+    loop.check(config, mesh)
+  configs = [plan.resolve(config, mesh) for config in configs]
+  calls, counts, rows = [], [], []
+  for variant, config in zip(variants, configs):
+    started = time.perf_counter()
+    call, program, model_flops = {'whole': compile_step, 'generator': compile_generator_part}[part](config, mesh)
+    compile_seconds = time.perf_counter() - started
+    jax.block_until_ready(call())
+    first_seconds = time.perf_counter() - started
+    memory = program.memory_analysis()
+    calls.append(call)
+    counts.append(model_flops)
+    rows.append(dict(
+        variant=variant or 'as it is', device=jax.devices()[0].device_kind, devices=mesh.size, part=part, image_size=config.image_size,
+        width=config.generator.width, num_samples=config.num_samples, batch_size=config.batch_size,
+        discriminator_dtype=config.discriminator_dtype, compile_seconds=compile_seconds, first_seconds=first_seconds,
+        temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None))
+  seconds = machine.interleaved(calls, repeats)
+  peak, load = machine.matrix_peak(), os.getloadavg()[0]
+  own = np.median(seconds[0])
+  return [
+      row | dict(load=load, ratio=float(np.median(times) / own))
+      | machine.figures(times, images=row['batch_size'], flops=model_flops, peak=peak)
+      | dict(peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
+      for row, times, model_flops in zip(rows, seconds, counts)]
 
 
 def main(argv):
   del argv
-  machine.report(measure(_CONFIG.value, _PART.value, _REPEATS.value), _OUTPUT.value)
+  for row in measure(_CONFIG.value, _PART.value, _REPEATS.value, _VARIANTS.value):
+    machine.report(row, _OUTPUT.value)
 
 
 if __name__ == '__main__':
+  _CONFIG = config_flags.DEFINE_config_file('config', 'configs/portraits32.py', 'What to time.', lock_config=True)
+  _PART = flags.DEFINE_enum('part', 'whole', ['whole', 'generator'], 'Whole steps, or what is left of them without discriminators.')
+  _REPEATS = flags.DEFINE_integer('repeats', 5, 'Timed steps, after two that are not.', lower_bound=1)
+  _VARIANTS = flags.DEFINE_multi_string('variant', [], 'Entries that a further config has otherwise: "key=value key=value".')
+  _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
   app.run(main)

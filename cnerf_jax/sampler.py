@@ -28,10 +28,10 @@ Camera = camera_lib.Camera
 Generator = generator_lib.Generator
 Rendering = volume_rendering.Rendering
 
-# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache (docs/convergence.md); elsewhere it should fill
-# the device without filling its memory.
+# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache; elsewhere it should fill
+# the device without filling its memory (docs/performance.md).
 _ACTIVATIONS_PER_CHUNK = {'cpu': 2**20}
-_ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**28
+_ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**26
 
 
 def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:

@@ -15,6 +15,8 @@ from cnerf_jax import camera
 from cnerf_jax import latents as latents_lib
 
 CLASS_DRAWS = ('uniform', 'present', 'own')
+# Points of an eikonal loss are a multiple of this, where they are more, so that they can be cut into equal chunks.
+_MULTIPLE_OF_POINTS = 64
 # A class is present in a portrait if its mask exceeds this somewhere.
 PRESENT = 0.3
 
@@ -54,8 +56,13 @@ def draw_fakes(
 
 
 def draw_eikonal_indices(key: jax.Array, batch: int, *, num_points: int, share: float) -> Int[Array, 'batch points']:
-  """A random share of each portrait's points, with replacement; none are drawn where the share is 1 and all are meant."""
+  """A random share of each portrait's points, with replacement; none are drawn where the share is 1 and all are meant.
+
+  More than 64 points are rounded up to a multiple of 64.
+  """
   held = 0 if share >= 1 else max(1, round(share * num_points))
+  if held > _MULTIPLE_OF_POINTS:
+    held = -(-held // _MULTIPLE_OF_POINTS) * _MULTIPLE_OF_POINTS
   return jax.random.randint(key, (batch, held), 0, num_points)
 
 

@@ -79,18 +79,25 @@ def render_with_geometry(
     rays: of any pixels.
     distances: samples along them.
     eikonal_indices: the samples of a portrait that the eikonal loss holds; empty: all of them.
-    num_chunks: rays are rendered in this many chunks.
+    num_chunks: rays are rendered in this many chunks; so are the points of the eikonal loss, as many to a chunk as its rays have samples.
     eikonal_of: 'whole' signed distance or its 'residual' part.
   """
   if eikonal_indices.shape[-1]:
     rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
     points = volume_rendering.sample_points(rays, distances)
     held = jnp.take_along_axis(points.reshape(points.shape[0], -1, 3), eikonal_indices[..., None], axis=1)
-    eikonal_loss = eikonal.eikonal_loss({'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of], held)
+    sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
+    samples_per_chunk = distances.shape[1] * distances.shape[2] // num_chunks
+    eikonal_loss = eikonal.eikonal_loss(sdf, held, num_chunks=_num_chunks_of_points(held.shape[1], samples_per_chunk))
   else:
     rendering, errors = _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of)
     eikonal_loss = jnp.mean(errors)
   return rendering, eikonal_loss, minimal_surface.minimal_surface_loss(rendering.sdf)
+
+
+def _num_chunks_of_points(num_points: int, largest: int) -> int:
+  """The fewest equal chunks of at most `largest` points."""
+  return next(n for n in range(1, num_points + 1) if num_points % n == 0 and num_points // n <= largest)
 
 
 def _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of):

@@ -60,6 +60,12 @@ def test_fakes_are_drawn_as_the_config_says():
   assert all((a == b).all() for a, b in zip(jax.tree.leaves(draw), jax.tree.leaves(again)))
 
 
+@pytest.mark.parametrize('share, held', [(0.0001, 1), (0.0625, 64), (0.1, 128)])
+def test_points_of_the_eikonal_loss_cut_into_chunks(share, held):
+  """Protects memory and speed: a number of points without divisors would make chunks of single points."""
+  assert draws.draw_eikonal_indices(jax.random.key(0), 2, num_points=1024, share=share).shape == (2, held)
+
+
 def test_every_sample_needs_no_indices():
   """Protects the published eikonal loss, of all samples."""
   config = tiny.make_config(eikonal_share=1.0)

@@ -103,8 +103,9 @@ def test_eikonal_loss_is_of_what_the_config_says(eikonal_of, expected, eikonal_s
 
 
 @pytest.mark.parametrize('eikonal_of', ['whole', 'residual'])
-def test_eikonal_loss_shares_the_rendering(eikonal_of):
-  """Protects one evaluation for two uses: loss, its gradient and the rendering are those of evaluating the field twice."""
+@pytest.mark.parametrize('indices', [jnp.zeros((2, 0), jnp.int32), jnp.tile(jnp.arange(64), (2, 1))], ids=['all', 'listed'])
+def test_eikonal_loss_does_not_depend_on_chunks(eikonal_of, indices):
+  """Protects one evaluation for two uses, and chunks: loss, its gradient and the rendering are those of evaluating the field twice, whole."""
   config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=0.1, generator__base='network')
   players, state, _, _ = make_inputs(config)
   styles = jnp.asarray(np.random.default_rng(0).standard_normal((2, tiny.NUM_CLASSES, 2, 8)), jnp.float32)
@@ -115,7 +116,7 @@ def test_eikonal_loss_shares_the_rendering(eikonal_of):
   def together(params):
     portrait = sampler.portrait(players.generator, params, styles)
     rendering, loss, _ = generator_step.render_with_geometry(
-        portrait, rays, distances, jnp.zeros((2, 0), jnp.int32), num_chunks=4, eikonal_of=eikonal_of)
+        portrait, rays, distances, indices, num_chunks=4, eikonal_of=eikonal_of)
     return loss, rendering.rgb
 
   def apart(params):
@@ -128,6 +129,17 @@ def test_eikonal_loss_shares_the_rendering(eikonal_of):
   actual, expected = [tiny.flat(result) for result in results]
   for name in expected:
     tiny.assert_close(actual[name], expected[name], rtol=1e-4, what=name)
+
+
+def test_listed_points_need_the_memory_of_a_chunk():
+  """Protects memory: in chunks, a listed eikonal loss and its gradient hold less than a third of what they hold at once."""
+  def temporaries(num_chunks):
+    config = tiny.make_config(eikonal_share=0.999, num_samples=1024, num_chunks=num_chunks)
+    players, state, draw, _ = make_inputs(config)
+    loss = lambda params: generator_step.render_fakes(players, params, draw, config, render_size=config.image_size).eikonal_loss
+    return jax.jit(jax.grad(loss)).lower(state.generator_params).compile().memory_analysis().temp_size_in_bytes
+
+  assert temporaries(16) < temporaries(1) / 3
 
 
 def test_weights_multiply_terms():
