@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnerf_jax.rendering import volume_rendering
-
 
 def sdf_gradient(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '*points 3']:
   """Gradient of sdf(points) by world points."""
@@ -24,12 +22,11 @@ def eikonal_errors(gradient: Float[Array, '*points 3']) -> Float[Array, '*points
   return (jnp.sqrt(squared + 1e-12) - 1)**2
 
 
-def eikonal_loss(sdf: Callable, points: Float[Array, 'batch *points 3'], *, num_chunks: int = 1) -> Float[Array, '']:
+def eikonal_loss(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '']:
   """Mean of `eikonal_errors`, unweighted.
 
   Args:
     sdf: world points [..., 3] → signed distances [...], world units, each of its own point alone.
     points: where to hold it.
-    num_chunks: axis 1 is cut into this many, one after another: the same result, with the memory of one chunk.
   """
-  return jnp.mean(volume_rendering.map_in_chunks(lambda points: eikonal_errors(sdf_gradient(sdf, points)), points, num_chunks=num_chunks))
+  return jnp.mean(eikonal_errors(sdf_gradient(sdf, points)))

@@ -88,11 +88,12 @@ def render_with_geometry(
     held = jnp.take_along_axis(points.reshape(points.shape[0], -1, 3), eikonal_indices[..., None], axis=1)
     sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
     samples_per_chunk = distances.shape[1] * distances.shape[2] // num_chunks
-    eikonal_loss = eikonal.eikonal_loss(sdf, held, num_chunks=_num_chunks_of_points(held.shape[1], samples_per_chunk))
+    errors = volume_rendering.map_in_chunks(
+        lambda points: eikonal.eikonal_errors(eikonal.sdf_gradient(sdf, points)), held,
+        num_chunks=_num_chunks_of_points(held.shape[1], samples_per_chunk))
   else:
     rendering, errors = _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of)
-    eikonal_loss = jnp.mean(errors)
-  return rendering, eikonal_loss, minimal_surface.minimal_surface_loss(rendering.sdf)
+  return rendering, jnp.mean(errors), minimal_surface.minimal_surface_loss(rendering.sdf)
 
 
 def _num_chunks_of_points(num_points: int, largest: int) -> int:
