@@ -18,6 +18,7 @@ from ml_collections import config_flags
 from benchmarks import step
 from cnerf_jax import sampler
 from cnerf_jax.models import convolution
+from cnerf_jax.training import loop
 from cnerf_jax.training import plan
 from cnerf_jax.training import sharding
 
@@ -46,6 +47,8 @@ def measure(config, batch: int) -> dict:
 def main(argv):
   del argv
   with as_on_accelerator() if _FOR_ACCELERATOR.value else contextlib.nullcontext():
+    for batch in _BATCHES.value:
+      loop.check(step.vary(_CONFIG.value, f'batch_size={batch}'), sharding.make_mesh(jax.devices()[:1]))
     for batch in _BATCHES.value:
       row = measure(_CONFIG.value, int(batch))
       print(', '.join(f'{name} {value:.3g}' for name, value in row.items()), flush=True)
