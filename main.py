@@ -25,17 +25,20 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
-from cnerf_jax import atomic_files
 from cnerf_jax.evaluation import scores as scores_lib
-from cnerf_jax.training import checkpoints as checkpoints_lib
-from cnerf_jax.training import evaluator as evaluator_lib
-from cnerf_jax.training import loop
-from cnerf_jax.training import pictures as pictures_lib
-from cnerf_jax.training import plan as plan_lib
-from cnerf_jax.training import processes
+from cnerf_jax.models import players as players_lib
+from cnerf_jax.persistence import atomic_files
+from cnerf_jax.persistence import checkpoints as checkpoints_lib
+from cnerf_jax.persistence import earlier_configs
+from cnerf_jax.persistence import processes
+from cnerf_jax.persistence import workdir as workdir_lib
+from cnerf_jax.reporting import pictures as pictures_lib
+from cnerf_jax.run import evaluator as evaluator_lib
+from cnerf_jax.run import loop
+from cnerf_jax.run import plan as plan_lib
+from cnerf_jax.run import start
 from cnerf_jax.training import sharding
-from cnerf_jax.training import train_state
-from cnerf_jax.training import workdir as workdir_lib
+from configs import checks
 from data_pipeline import loader
 
 _MODE = flags.DEFINE_enum(
@@ -52,40 +55,26 @@ _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'With --coordinator=HOST:
 _STEP = flags.DEFINE_integer('step', None, 'With --mode=evaluate: the saved step; the newest sound one by default.', lower_bound=0)
 
 
-def prepare_data(config) -> None:
+def prepare(data: loader.DataSet) -> None:
   """Makes the data set on first use: the first process, then those that don't share its disk."""
-  prepare = lambda: loader.prepare(config.data)
-  processes.first_alone(prepare)
+  processes.first_alone(data.prepare)
   if jax.process_index():
-    prepare()
-
-
-def _load_split(config):
-  return lambda split, max_examples=None: loader.load_split(
-      config.data, split, image_size=config.image_size, max_examples=max_examples)
-
-
-def _oracle_folder(config) -> pathlib.Path:
-  return pathlib.Path(config.data.dir).expanduser() / 'oracles'
+    data.prepare()
 
 
 def train(config, workdir: str) -> None:
-  """One run; ValueError or OSError in one line if it can't start or go on."""
+  """One run; ValueError or OSError if it can't start or go on."""
   mesh = sharding.make_mesh()
   logging.info('%d x %s', mesh.size, jax.devices()[0].device_kind)
-  loop.check(config, mesh)
-  num_train, has_viewpoints = loader.promise(config.data)
-  loop.check_data(config, num_train=num_train, has_viewpoints=has_viewpoints)
+  checks.check(config, mesh)
+  data = loader.open(config.data)
+  checks.check_data(config, data)
   folder = workdir_lib.claim(workdir, config)
-  prepare_data(config)
-  shard = dict(shard_index=jax.process_index(), shard_count=jax.process_count())
-  data = loop.Data(
-      iterator=loader.training_iterator(
-          config.data, image_size=config.image_size, batch_size=config.batch_size // jax.process_count(),
-          seed=config.seed, **shard),
-      load_split=_load_split(config),
-      oracle_folder=_oracle_folder(config))
-  loop.run(config, folder, data, mesh)
+  prepare(data)
+  iterator = data.training_iterator(
+      image_size=config.image_size, batch_size=config.batch_size // jax.process_count(), seed=config.seed,
+      shard_index=jax.process_index(), shard_count=jax.process_count())
+  loop.run(config, folder, data, iterator, mesh)
   if jax.process_index() == 0:
     print(f'done: pictures in {folder}/sheets, curves in {folder}/losses.png, scores in {folder}/scores.json')
 
@@ -93,7 +82,7 @@ def train(config, workdir: str) -> None:
 def plan(config) -> None:
   """Parameters, FLOPs, memory, largest batch and hours of a run on these devices; compiles, times a step, trains nothing."""
   mesh = sharding.make_mesh()
-  loop.check(config, mesh)
+  checks.check(config, mesh)
   note = lambda text: print(f'plan: {text}', file=sys.stderr)
   print(plan_lib.format_plan(plan_lib.make(config, mesh, note=note), config, mesh))
 
@@ -101,17 +90,17 @@ def plan(config) -> None:
 def evaluate(workdir: str, step: int | None) -> None:
   """Scores and sheets of a saved step, as its run would have made them, in a folder of their own."""
   config = workdir_lib.load_config(workdir)
-  loader.prepare(config.data)
+  data = loader.open(config.data)
+  data.prepare()
   with checkpoints_lib.Checkpoints(workdir) as saved:
     parts, meta = saved.restore_part(('ema_params',), step=step)
   folder = pathlib.Path(workdir).expanduser() / 'evaluations' / f'{meta["step"]:07d}'
   folder.mkdir(parents=True, exist_ok=True)
-  players = train_state.make_players(config)
-  evaluator = evaluator_lib.Evaluator(
-      players.generator, loop.untrained_params(config, players), config, _load_split(config), _oracle_folder(config))
+  players = players_lib.make_players(config)
+  evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
   print(scores_lib.format_table(evaluator.evaluate(parts['ema_params'], meta['step'], folder)))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(parts['ema_params'], meta['step'])
-  print(f'step {meta["step"]}: scores in {folder}/scores.json, pictures in {sheet.parent}')
+  print(f'step {meta["step"]}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
 
 
 def _config_path(argv) -> str | None:
@@ -135,6 +124,9 @@ def parse_flags(argv):
       for name in arg.removeprefix('--config.').split('=')[0].split('.'):
         if not hasattr(node, 'keys') or name not in node:
           keys = ', '.join(sorted(node)) if hasattr(node, 'keys') else 'no further keys'
+          present = earlier_configs.new_name(arg.removeprefix('--config.').split('=')[0])
+          if present is not None:
+            sys.exit(f'error: {arg.split("=")[0]} is now called --config.{present}; see configs/default.py')
           sys.exit(f'error: no config key {name!r} in {arg.split("=")[0]}; use one of: {keys}')
         node = node[name]
     raise

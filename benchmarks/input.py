@@ -44,7 +44,7 @@ def write_records(folder: str, count: int, record_size: int) -> None:
 
 def measure(data_config, image_size: int, batch_size: int, seconds: float) -> dict:
   """Reads batches for so long; the median over seconds, and the slowest and fastest one."""
-  iterator = loader.training_iterator(data_config, image_size=image_size, batch_size=batch_size, seed=0)
+  iterator = loader.open(data_config).training_iterator(image_size=image_size, batch_size=batch_size, seed=0)
   warm = time.perf_counter() + 1
   while time.perf_counter() < warm:
     next(iterator)

@@ -24,13 +24,12 @@ import numpy as np
 
 from benchmarks import drawing
 from benchmarks import machine
-from cnerf_jax import sampler
 from cnerf_jax.models import compositional_field
 from cnerf_jax.models import film_siren
 from cnerf_jax.models import local_generator
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import sine
 from cnerf_jax.training import sharding
-from cnerf_jax.training import train_state
 
 
 @flax.struct.dataclass
@@ -98,14 +97,14 @@ def undone() -> dict[str, Callable]:
       'frequency and phase not folded into the layer': lambda: patch(film_siren, 'FilmSiren', UnfoldedFilmSiren),
       'colour through the feature, heads not folded': lambda: patch(local_generator.LocalField, 'query', _query_through_features),
       'view direction at every sample, not every ray': lambda: patch(local_generator.ViewHead, '__call__', _view_head_per_sample),
-      'classes one by one, not batched': lambda: patch(compositional_field.Portrait, 'query', _query_class_by_class),
-      'all rays at once, not in chunks': lambda: patch(sampler, 'choose_num_chunks', lambda *_: 1),
+      'classes one by one, not batched': lambda: patch(compositional_field.RadianceField, 'query', _query_class_by_class),
+      'all rays at once, not in chunks': lambda: patch(volume_rendering, 'choose_num_chunks', lambda *_: 1),
   }
 
 
 def make_params(config, seed: int = 0):
   """The generator of a config, and random parameters whose residual signed distances are not zero."""
-  generator = train_state.make_players(config).generator.clone(residual_from_zero=False)
+  generator = players_lib.make_players(config).generator.clone(residual_from_zero=False)
   styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
   return generator, jax.jit(generator.init)(jax.random.key(seed), styles)
 

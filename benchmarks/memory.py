@@ -16,18 +16,17 @@ import jax
 from ml_collections import config_flags
 
 from benchmarks import step
-from cnerf_jax import sampler
 from cnerf_jax.models import convolution
-from cnerf_jax.training import loop
-from cnerf_jax.training import plan
+from cnerf_jax.run import plan
 from cnerf_jax.training import sharding
+from configs import checks
 
 
 @contextlib.contextmanager
 def as_on_accelerator():
   """Chunks of rays and convolutions as a GPU or TPU gets them, whatever the backend."""
-  chunks = {jax.default_backend(): sampler._ACTIVATIONS_PER_CHUNK_ELSEWHERE}
-  with mock.patch.dict(sampler._ACTIVATIONS_PER_CHUNK, chunks), convolution.as_defined():
+  chunks = {jax.default_backend(): volume_rendering._ACTIVATIONS_PER_CHUNK_ELSEWHERE}
+  with mock.patch.dict(volume_rendering._ACTIVATIONS_PER_CHUNK, chunks), convolution.as_defined():
     yield
 
 
@@ -48,7 +47,7 @@ def main(argv):
   del argv
   with as_on_accelerator() if _FOR_ACCELERATOR.value else contextlib.nullcontext():
     for batch in _BATCHES.value:
-      loop.check(step.vary(_CONFIG.value, f'batch_size={batch}'), sharding.make_mesh(jax.devices()[:1]))
+      checks.check(step.vary(_CONFIG.value, f'batch_size={batch}'), sharding.make_mesh(jax.devices()[:1]))
     for batch in _BATCHES.value:
       row = measure(_CONFIG.value, int(batch))
       print(', '.join(f'{name} {value:.3g}' for name, value in row.items()), flush=True)

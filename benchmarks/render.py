@@ -14,9 +14,9 @@ from ml_collections import config_flags
 
 from benchmarks import drawing
 from benchmarks import machine
-from cnerf_jax.training import flops
+from cnerf_jax.models import players as players_lib
+from cnerf_jax.run import flops
 from cnerf_jax.training import sharding
-from cnerf_jax.training import train_state
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/ffhq12.py', 'What to draw with.', lock_config=True)
 _BATCHES = flags.DEFINE_list('batches', ['1'], 'Images drawn at once.')
@@ -27,7 +27,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 
 def measure(config, batches: list[int], device_counts: list[int], repeats: int) -> list[dict]:
   """Rows of figures, one for each batch size on each number of devices."""
-  generator = train_state.make_players(config).generator
+  generator = players_lib.make_players(config).generator
   styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
   init = jax.jit(generator.init)
   variants = []

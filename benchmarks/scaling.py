@@ -9,7 +9,7 @@ from absl import app
 from absl import flags
 from ml_collections import config_flags
 
-from cnerf_jax.training import plan
+from cnerf_jax.run import plan
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/ffhq12.py', 'What would be trained.', lock_config=True)
 _CHIPS = flags.DEFINE_list('chips', ['1', '8', '64', '256'], 'Numbers of chips.')

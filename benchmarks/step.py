@@ -19,15 +19,16 @@ from ml_collections import config_flags
 import numpy as np
 
 from benchmarks import machine
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.training import draws
-from cnerf_jax.training import flops
+from cnerf_jax.run import flops
 from cnerf_jax.training import generator_step
-from cnerf_jax.training import loop
 from cnerf_jax.training import optimizers as optimizers_lib
-from cnerf_jax.training import plan
+from cnerf_jax.run import plan
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step
+from configs import checks
 
 
 def random_batch(config, num_classes: int) -> dict[str, np.ndarray]:
@@ -43,7 +44,7 @@ def random_batch(config, num_classes: int) -> dict[str, np.ndarray]:
 
 def compile_step(config, mesh):
   """The whole step as a call without arguments that keeps its own state, the compiled program, its FLOPs."""
-  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
+  players, optimizers = players_lib.make_players(config), optimizers_lib.make_optimizers(config)
   state = jax.device_put(
       train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size), sharding.replicated(mesh))
   batch = sharding.put_batch(random_batch(config, players.generator.num_classes), mesh)
@@ -59,7 +60,7 @@ def compile_step(config, mesh):
 
 def compile_generator_part(config, mesh):
   """Likewise, rendering, its own losses and the gradient of both alone: what is left of a step without discriminators."""
-  players = train_state.make_players(config)
+  players = players_lib.make_players(config)
   generator = players.generator
   weights = config.loss_weights.generator
   draw = draws.draw_fakes(
@@ -102,7 +103,7 @@ def measure(config, part: str, repeats: int, variants=()) -> list[dict]:
   variants = ['', *variants]
   configs = [vary(config, variant) for variant in variants]
   for config in configs:
-    loop.check(config, mesh)
+    checks.check(config, mesh)
   configs = [plan.resolve(config, mesh) for config in configs]
   calls, counts, rows = [], [], []
   for variant, config in zip(variants, configs):

@@ -18,9 +18,9 @@ def measure(config) -> dict:
   import jax  # after the number of devices is set
 
   from cnerf_jax.models import convolution
-  from cnerf_jax.training import plan
+  from cnerf_jax.run import plan
   from cnerf_jax.training import sharding
-  from cnerf_jax.training import traffic as traffic_lib
+  from benchmarks import collectives as traffic_lib
   mesh = sharding.make_mesh()
   sharding.check_batch(config.batch_size, mesh)
   with convolution.as_defined():  # what a GPU exchanges: gradients of kernels, not of the tiles that a CPU turns them into

@@ -1,8 +1,9 @@
-"""Cameras on the unit sphere that look at the origin (SPEC of the paper's stage 1).
+"""Cameras on the unit sphere that look at the origin (paper section 3, volume rendering; constants of its supplement).
 
 Axes: world y is up, the face looks along +z; camera axes are OpenGL's (x right, y up, the camera looks along -z).
-azimuth turns the camera around y (positive: towards +x), elevation lifts it. Angles are radians, focal lengths pixels,
-distances world units measured along unnormalised rays whose camera-frame z component is -1.
+azimuth turns the camera around y (positive: towards +x), elevation lifts it. Angles are radians; focal lengths are in sides
+of the square image, so that one camera draws at any size; distances are world units measured along unnormalised rays whose
+camera-frame z component is -1.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Camera:
 
   Attributes:
     cam_to_world: [..., 3, 4] rotation and position; columns are the camera's x, y, z axes and its centre, in the world.
-    focal: [...] focal length in pixels.
+    focal: [...] focal length in sides of the image, 1 / (2 tan(half field of view)).
     near: [...] first sampled distance, world units along the unnormalised ray.
     far: [...] last sampled distance.
   """
@@ -40,7 +41,6 @@ def orbit(
     azimuth: Float[Array, '*batch'],
     elevation: Float[Array, '*batch'],
     *,
-    image_size: int,
     half_field_of_view: float = HALF_FIELD_OF_VIEW_RADIANS,
     near: float = NEAR,
     far: float = FAR,
@@ -50,7 +50,6 @@ def orbit(
   Args:
     azimuth: radians; positive moves the camera towards world +x.
     elevation: radians; positive lifts the camera, must stay inside (-pi/2, pi/2).
-    image_size: side of the square image in pixels; sets the focal length in pixels.
     half_field_of_view: radians.
     near: distance of the first sample, world units.
     far: distance of the last sample, world units.
@@ -59,10 +58,8 @@ def orbit(
     A Camera whose leading axes are the broadcast of both angles.
 
   Raises:
-    ValueError: if image_size is not positive or near is not below far.
+    ValueError: if near is not below far.
   """
-  if image_size < 1:
-    raise ValueError(f'image_size {image_size} must be at least 1 pixel')
   if not 0 < near < far:
     raise ValueError(f'near {near} and far {far} must satisfy 0 < near < far')
   azimuth, elevation = jnp.broadcast_arrays(jnp.asarray(azimuth, jnp.float32), jnp.asarray(elevation, jnp.float32))
@@ -71,7 +68,7 @@ def orbit(
   z_axis = position  # the camera looks along -z, at the origin
   x_axis = jnp.stack([jnp.cos(azimuth), jnp.zeros_like(azimuth), -jnp.sin(azimuth)], axis=-1)
   y_axis = jnp.cross(z_axis, x_axis)
-  focal = jnp.full(azimuth.shape, (image_size / 2) / jnp.tan(half_field_of_view), jnp.float32)
+  focal = jnp.full(azimuth.shape, 0.5 / jnp.tan(half_field_of_view), jnp.float32)
   return Camera(
       cam_to_world=jnp.stack([x_axis, y_axis, z_axis, position], axis=-1),
       focal=focal,

@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnerf_jax import atomic_files
+from cnerf_jax.models import players as players_lib
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax import published
 from cnerf_jax.models import generator as generator_lib
 
@@ -46,15 +47,14 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
       raise ValueError(f'{path} is a file, which holds one set of parameters; leave step and ema out, or give the --workdir of a run')
     return _load_file(path)
   # here, so that importing this module for published weights needs neither orbax nor optax
-  from cnerf_jax.training import checkpoints  # pylint: disable=g-import-not-at-top
-  from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
-  from cnerf_jax.training import workdir as workdir_lib  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.persistence import checkpoints  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.persistence import workdir as workdir_lib  # pylint: disable=g-import-not-at-top
 
   config = workdir_lib.load_config(workdir)
   name = 'ema_params' if ema else 'generator_params'
   with checkpoints.Checkpoints(workdir) as saved:
     parts, _ = saved.restore_part((name,), step=step)
-  return train_state.make_players(config).generator, jax.tree.map(jnp.asarray, parts[name])
+  return players_lib.make_players(config).generator, jax.tree.map(jnp.asarray, parts[name])
 
 
 def save(path: str | os.PathLike, generator: generator_lib.Generator, params: Mapping[str, object]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator as global_discriminator_lib
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
 
 
@@ -87,14 +88,12 @@ def generator_from(weights: Mapping[str, object]) -> tuple[generator_lib.Generat
   return generator, jax.tree.map(jnp.asarray, {'params': params})
 
 
-def players_from(checkpoint: Mapping[str, Mapping[str, object]]) -> tuple[train_state.Players, dict]:
+def players_from(checkpoint: Mapping[str, Mapping[str, object]]) -> tuple[players_lib.Players, dict]:
   """Every player of a published checkpoint (keys g, g_ema, gd, sd); image size and widths are read off the shapes.
 
   Raises:
     ValueError: if a player is missing or is not the published stage 1 architecture.
   """
-  # here, so that reading a generator's weights needs no optax
-  from cnerf_jax.training import train_state  # pylint: disable=g-import-not-at-top
 
   missing = [name for name in ('g', 'g_ema', 'gd', 'sd') if name not in checkpoint]
   if missing:
@@ -109,7 +108,7 @@ def players_from(checkpoint: Mapping[str, Mapping[str, object]]) -> tuple[train_
       num_classes=generator.num_classes, channels=semantic_channels, head_width=head_width)
   image = (1, 2**len(global_discriminator.channels), 2**len(global_discriminator.channels), 3)
   masks = image[:-1] + (generator.num_classes,)
-  players = train_state.Players(generator, global_discriminator, semantic_discriminator)
+  players = players_lib.Players(generator, global_discriminator, semantic_discriminator)
   return players, {
       'generator_params': generator_params,
       'ema_params': ema_params,

@@ -7,9 +7,10 @@ a depth along the camera's axis; viewdirs are the same directions at unit length
 from __future__ import annotations
 
 import flax.struct
+import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from cnerf_jax import camera as camera_lib
 
@@ -34,12 +35,36 @@ def cast_rays(camera: camera_lib.Camera, *, image_size: int) -> Rays:
   pixel = jnp.arange(image_size, dtype=jnp.float32) + 0.5 - image_size / 2
   x, y = jnp.meshgrid(pixel, -pixel, indexing='xy')
   x, y = x.reshape(-1), y.reshape(-1)
-  focal = camera.focal[..., None]
-  in_camera = jnp.stack([x / focal, y / focal, jnp.broadcast_to(-1.0, x.shape) * jnp.ones_like(focal)], axis=-1)
+  focal_pixels = image_size * camera.focal[..., None]
+  in_camera = jnp.stack([x / focal_pixels, y / focal_pixels, jnp.broadcast_to(-1.0, x.shape) * jnp.ones_like(focal_pixels)], axis=-1)
   rotation, position = camera.cam_to_world[..., :3], camera.cam_to_world[..., 3]
   directions = jnp.einsum('...ij,...rj->...ri', rotation, in_camera, precision=lax.Precision.HIGHEST)  # less is a pixel off
   origins = jnp.broadcast_to(position[..., None, :], directions.shape)
   return Rays(origins, directions, directions / jnp.linalg.norm(directions, axis=-1, keepdims=True))
+
+
+def sample_rays(
+    camera: camera_lib.Camera, jitter: Float[Array, '*batch rays'], *, image_size: int, num_samples: int,
+    pixels: Int[Array, '*batch rays'] | None = None,
+) -> tuple[Rays, Float[Array, '*batch rays samples']]:
+  """The rays of a square image, all or those of some pixels, and the distances sampled along each (offset sampling).
+
+  Args:
+    camera: of each image.
+    jitter: in [0, 1), one number per ray.
+    image_size: side of the image in pixels.
+    num_samples: samples along a ray.
+    pixels: row-major indices of the pixels whose rays are wanted; all of them if None.
+  """
+  rays = cast_rays(camera, image_size=image_size)
+  if pixels is not None:
+    rays = take_pixels(rays, pixels)
+  return rays, offset_distances(camera.near, camera.far, jitter, num_samples=num_samples)
+
+
+def take_pixels(tree, pixels: Int[Array, 'batch rays']):
+  """Some pixels, by row-major index, of every leaf [batch, num_pixels, channels]."""
+  return jax.tree.map(lambda x: jnp.take_along_axis(x, pixels[..., None], axis=1), tree)
 
 
 def offset_distances(

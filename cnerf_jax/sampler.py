@@ -1,10 +1,10 @@
 """The sampler: latents to styles to images, as pure functions of parameters, styles and camera.
 
-Everything here can be jitted, vmapped and differentiated by parameters, styles or camera. Importing it loads only jax, flax and
+Everything here can be jitted, vmapped and differentiated with respect to parameters, styles or camera. Importing it loads only jax, flax and
 numpy.
 
   styles = sampler.map_latents(generator, params, z)
-  rendering = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0, image_size=64), image_size=64, num_samples=24)
+  rendering = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0), image_size=64, num_samples=24)
 """
 
 from __future__ import annotations
@@ -28,12 +28,6 @@ Camera = camera_lib.Camera
 Generator = generator_lib.Generator
 Rendering = volume_rendering.Rendering
 
-# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache; elsewhere it should fill
-# the device without filling its memory (docs/performance.md).
-_ACTIVATIONS_PER_CHUNK = {'cpu': 2**20}
-_ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**26
-
-
 def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
   """Styles of unmixed portraits: every class gets the style code of its portrait's z.
 
@@ -55,12 +49,12 @@ def mean_style(generator: Generator, params, key: Array, *, num_latents: int = 4
   return jnp.mean(generator.apply(params, z, method='map_latents'), axis=0)
 
 
-def portrait(
+def radiance_field(
     generator: Generator, params, styles: Float[Array, 'batch classes 2 style_dim'],
     classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None,
-) -> compositional_field.Portrait:
+) -> compositional_field.RadianceField:
   """The radiance field of each portrait of a batch: a pure function of points; see `render` for the classes."""
-  field = generator.apply(params, styles, method='portrait')
+  field = generator.apply(params, styles, method='radiance_field')
   if class_weights is not None:
     return field.replace(class_weights=class_weights)
   if classes is None:
@@ -92,7 +86,7 @@ def render(
     generator: the module.
     params: its parameters.
     styles: per class, shape and texture, as from `map_latents`. No leading axis draws one portrait.
-    camera: one camera for all portraits or one for each, made for this image_size (its focal length is in pixels).
+    camera: one camera for all portraits or one for each, of any size: its focal length is in sides of the image.
     image_size: height and width in pixels.
     num_samples: samples along a ray.
     key: jitters the samples, one uniform number per ray; no jitter if None.
@@ -120,16 +114,15 @@ def render(
   styles = flat(styles, 3)
   camera = Camera(flat(camera.cam_to_world, 2), flat(camera.focal, 0), flat(camera.near, 0), flat(camera.far, 0))
 
-  field = portrait(generator, params, styles, classes, class_weights)
-  rays = rays_lib.cast_rays(camera, image_size=image_size)
+  field = radiance_field(generator, params, styles, classes, class_weights)
   jitter_shape = (batch, image_size**2)
   jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
-  distances = rays_lib.offset_distances(camera.near, camera.far, jitter, num_samples=num_samples)
+  rays, distances = rays_lib.sample_rays(camera, jitter, image_size=image_size, num_samples=num_samples)
   num_devices = 1 if mesh is None else mesh.size
   if image_size**2 % num_devices:
     raise ValueError(f'{image_size**2} rays do not divide over {num_devices} devices; use a mesh of fewer, or another image_size')
   if num_chunks is None:
-    num_chunks = choose_num_chunks(image_size**2 // num_devices, batch * num_samples * generator.num_classes * generator.width)
+    num_chunks = volume_rendering.choose_num_chunks(image_size**2 // num_devices, batch * num_samples * generator.num_classes * generator.width)
   draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks)
   if mesh is not None:
     over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
@@ -137,18 +130,6 @@ def render(
         draw, mesh=mesh, in_specs=(jax.sharding.PartitionSpec(), over_rays, over_rays), out_specs=over_rays, check_vma=False)
   rendering = draw(field, rays, distances)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
-
-
-def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
-  """Smallest divisor of num_rays that keeps a layer's activations in a chunk within the backend's budget.
-
-  Args:
-    num_rays: rays of an image.
-    activations_per_ray: batch * samples * classes * width.
-  """
-  budget = _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
-  fitting = (n for n in range(1, num_rays) if num_rays % n == 0 and num_rays // n * activations_per_ray <= budget)
-  return next(fitting, num_rays)
 
 
 def class_indices(class_set: str, names: Sequence[str]) -> list[int]:

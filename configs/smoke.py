@@ -14,8 +14,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.num_steps = 6
   config.batch_size = 4
   config.image_size = 16
-  config.coarse_size = 8
-  config.coarse_steps = 2
+  config.coarse_to_fine = ((2, 8),)
   config.num_samples = 4
   config.data.record_size = 16
   config.data.num_train = 96
@@ -27,12 +26,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.global_discriminator.channels = (8, 8, 8, 8)
   config.semantic_discriminator.channels = (8, 8, 8)
   config.semantic_discriminator.head_width = 8
-  config.reconstruction.num_steps = 2
-  config.reconstruction.batches_per_step = 2
-  config.reconstruction.rays_per_portrait = 16
-  config.reconstruction.num_encoded = 64
+  config.vae_pretraining.num_steps = 2
+  config.vae_pretraining.batches_per_step = 2
+  config.vae_pretraining.rays_per_portrait = 16
+  config.vae_pretraining.num_encoded = 64
   config.optimizer.decay_from = 1.0  # so that a run stopped early and resumed is the same run
-  config.r1_share = 0.5
 
   config.report_every = 1
   config.sheet_every = 6

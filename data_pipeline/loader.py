@@ -26,102 +26,123 @@ _RECORDS_AT_ONCE = 256
 _TRAINED_ON = ('image', 'label', 'viewpoint')
 
 
-def prepare(data_config: Any) -> None:
-  """Makes the data set if it can be made and is not there yet; shows a progress bar.
+class DataSet:
+  """The data set of a config: what it has, training batches, and whole splits.
+
+  Attributes:
+    num_train: number of training examples.
+    has_viewpoints: whether cameras are known.
+    splits: names of the splits.
+    oracle_folder: where oracles trained on it are kept.
+  """
+
+  def __init__(self, data_config: Any):
+    """Looks at the data set, which `portraits` need not be made for; see `open`."""
+    self._config = data_config
+    self.oracle_folder = _data_dir(data_config) / 'oracles'
+    if data_config.name == 'portraits':
+      self.num_train, self.has_viewpoints, self.splits = data_config.num_train, True, ('train', 'validation', 'test')
+      self._table = channel_table(data_config, vocabularies.vocabulary(semantics.FFHQ12.name))
+    else:
+      records = self.open_split('train')
+      self.num_train, self.has_viewpoints, self.splits = len(records), records.has_viewpoints, records.splits
+      self._table = channel_table(data_config, records.vocabulary)
+
+  def prepare(self) -> None:
+    """Makes `portraits` if they are not there yet; shows a progress bar. OSError in one line if `data.dir` can't be written."""
+    data_config = self._config
+    if data_config.name != 'portraits' or _prepared(data_config):
+      return
+    data_dir = _data_dir(data_config)
+    try:
+      data_dir.mkdir(parents=True, exist_ok=True)
+      with quiet_tfds.quiet():
+        portraits_builder.Portraits(
+            data_dir=str(data_dir), config=_portraits_config(data_config), file_format='array_record',
+        ).download_and_prepare()
+    except OSError as error:
+      raise OSError(f'cannot write portraits to data.dir {data_dir} ({error.strerror or error}); '
+                    'set --config.data.dir to a folder you may write to, with free space') from error
+
+  def training_iterator(
+      self, *, image_size: int, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1,
+  ) -> grain.DatasetIterator:
+    """Endless shuffled batches of the train split: `image`, `semantic_mask` and, where records have it, `viewpoint`.
+
+    Args:
+      image_size: side of the images, a divisor of the records' size.
+      batch_size: examples in each batch of this shard.
+      seed: sets the order of the examples, and which are mirrored.
+      shard_index: which part of the records this host reads.
+      shard_count: number of hosts.
+
+    Raises:
+      ValueError: if a size does not fit; FileNotFoundError if the data set is not there.
+    """
+    source = self.open_split('train')
+    if not 0 <= shard_index < shard_count or len(source) < shard_count:
+      raise ValueError(f'shard {shard_index} of {shard_count} does not exist for {len(source)} train examples; '
+                       'use shard_index < shard_count <= examples')
+    if batch_size < 1:
+      raise ValueError(f'batch_size {batch_size} must be at least 1')
+    transforms.check_divides(image_size, record_size=source.record_size)
+    # Numbers of records go through grain one by one, records a batch at a time: grain's own bookkeeping costs more than reading them.
+    dataset = grain.MapDataset.range(len(source))[shard_index::shard_count].seed(seed).shuffle().repeat().batch(batch_size)
+    dataset = dataset.map(lambda indices: _stack([source[index] for index in indices]))
+    to_batch = lambda records: self._to_example(records, image_size=image_size)
+    if self._config.get('flip', False):
+      dataset = dataset.random_map(lambda records, rng: mirror(records, rng.random(batch_size) < 0.5, source.vocabulary))
+    return iter(dataset.map(to_batch).to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
+
+  def load_split(
+      self, split: str, *, image_size: int, max_examples: int | None = None, dilate: bool = True,
+  ) -> dict[str, np.ndarray]:
+    """A split in its own order as stacked arrays: those of a batch and, where the records have them, depth and identity.
+
+    Args:
+      split: one of `splits`; the `test` of `portraits` has ten consecutive views of each person.
+      image_size: side of the images, a divisor of the records' size. Depth is the block's nearest.
+      max_examples: only the first so many.
+      dilate: whether thin classes are dilated, if the config dilates at all.
+    """
+    source = self.open_split(split, with_all=True)
+    count = len(source) if max_examples is None else min(max_examples, len(source))
+    parts = []
+    for start in range(0, count, _RECORDS_AT_ONCE):
+      records = source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))
+      records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
+      part = self._to_example(records, image_size=image_size, dilate=dilate)
+      if 'depth' in records:
+        part['depth'] = transforms.nearest_in_blocks(portraits_builder.decode_depth(records['depth']), image_size)
+      if 'identity' in records:
+        part['identity'] = records['identity']
+      parts.append(part)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+  def open_split(self, split: str, *, with_all: bool = False) -> stored_records.StoredRecords:
+    """Records of a split by number; FileNotFoundError if the data set is not there, ValueError if it has no such split."""
+    return stored_records.StoredRecords(_dataset_dir(self._config), split, with_all=with_all)
+
+  def _to_example(self, records: dict[str, np.ndarray], *, image_size: int, dilate: bool = True) -> dict[str, np.ndarray]:
+    """A batch of examples from one of records: `image`, `semantic_mask` and, if there, `viewpoint`."""
+    if records['label'].max() >= len(self._table):
+      raise ValueError(f'label {records["label"].max()} is none of the {len(self._table)} labels of the data set; prepare the records again')
+    mask = transforms.training_mask(
+        self._table[records['label']], semantics.class_set(self._config.class_set), image_size, self._config.dilation if dilate else 'none')
+    example = dict(image=transforms.area_downsample(transforms.normalise_image(records['image']), image_size), semantic_mask=mask)
+    if 'viewpoint' in records:
+      example['viewpoint'] = np.asarray(records['viewpoint'], np.float32)
+    return example
+
+
+def open(data_config: Any) -> DataSet:  # pylint: disable=redefined-builtin
+  """The data set of the `data` section of a config; `portraits` may not be made yet (`DataSet.prepare`).
 
   Raises:
     FileNotFoundError: for a data set other than `portraits` that is not in `data.dir`.
-    ValueError: if its labels don't merge into the config's class set, or the config mentions what can't be.
-    OSError: if `data.dir` cannot be written.
+    ValueError: if its labels don't merge into the config's class set, or the config names what can't be.
   """
-  if data_config.name != 'portraits':
-    promise(data_config)
-    return
-  data_dir = _data_dir(data_config)
-  if _prepared(data_config):
-    return
-  try:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with quiet_tfds.quiet():
-      portraits_builder.Portraits(
-          data_dir=str(data_dir), config=_portraits_config(data_config), file_format='array_record',
-      ).download_and_prepare()
-  except OSError as error:
-    raise OSError(f'cannot write portraits to data.dir {data_dir} ({error.strerror or error}); '
-                  'set --config.data.dir to a folder you may write to, with free space') from error
-
-
-def training_iterator(
-    data_config: Any, *, image_size: int, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1,
-) -> grain.DatasetIterator:
-  """Endless shuffled batches of the train split: `image`, `semantic_mask` and, where records have it, `viewpoint`.
-
-  Args:
-    data_config: the `data` section of a config.
-    image_size: side of the images, a divisor of the records' size.
-    batch_size: examples in each batch of this shard.
-    seed: sets the order of the examples, and which are mirrored.
-    shard_index: which part of the records this host reads.
-    shard_count: number of hosts.
-
-  Raises:
-    ValueError: if a size or the classes don't fit; FileNotFoundError if the data set is not there.
-  """
-  source = open_split(data_config, 'train')
-  if not 0 <= shard_index < shard_count or len(source) < shard_count:
-    raise ValueError(f'shard {shard_index} of {shard_count} does not exist for {len(source)} train examples; '
-                     'use shard_index < shard_count <= examples')
-  if batch_size < 1:
-    raise ValueError(f'batch_size {batch_size} must be at least 1')
-  transforms.check_divides(image_size, record_size=source.record_size)
-  channel_table(data_config, source.vocabulary)
-  # Numbers of records go through grain one by one, records a batch at a time: grain's own bookkeeping costs more than reading them.
-  dataset = grain.MapDataset.range(len(source))[shard_index::shard_count].seed(seed).shuffle().repeat().batch(batch_size)
-  dataset = dataset.map(lambda indices: _stack([source[index] for index in indices]))
-  to_batch = lambda records: to_example(records, data_config, source.vocabulary, image_size=image_size)
-  if data_config.get('flip', False):
-    dataset = dataset.random_map(lambda records, rng: mirror(records, rng.random(batch_size) < 0.5, source.vocabulary))
-  return iter(dataset.map(to_batch).to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
-
-
-def load_split(
-    data_config: Any, split: str, *, image_size: int, max_examples: int | None = None, dilate: bool = True,
-) -> dict[str, np.ndarray]:
-  """A split in its own order as stacked arrays: those of a batch and, where the records have them, depth and identity.
-
-  Args:
-    data_config: the `data` section of a config.
-    split: `train`, `validation` or `test`; the `test` of `portraits` has ten consecutive views of each person.
-    image_size: side of the images, a divisor of the records' size. Depth is the block's nearest.
-    max_examples: only the first so many.
-    dilate: whether thin classes are dilated, if the config dilates at all.
-  """
-  source = open_split(data_config, split, with_all=True)
-  count = len(source) if max_examples is None else min(max_examples, len(source))
-  parts = []
-  for start in range(0, count, _RECORDS_AT_ONCE):
-    records = source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))
-    records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
-    part = to_example(records, data_config, source.vocabulary, image_size=image_size, dilate=dilate)
-    if 'depth' in records:
-      part['depth'] = transforms.nearest_in_blocks(portraits_builder.decode_depth(records['depth']), image_size)
-    if 'identity' in records:
-      part['identity'] = records['identity']
-    parts.append(part)
-  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def promise(data_config: Any) -> tuple[int, bool]:
-  """(number of training examples, whether their cameras are known), also of `portraits` that are not made yet.
-
-  Raises:
-    FileNotFoundError, ValueError: in one line, if other data are not there, or don't fit the config.
-  """
-  if data_config.name == 'portraits':
-    return data_config.num_train, True
-  records = open_split(data_config, 'train')
-  channel_table(data_config, records.vocabulary)
-  return len(records), records.has_viewpoints
+  return DataSet(data_config)
 
 
 def mirror(records: dict[str, np.ndarray], chosen: np.ndarray, vocabulary: vocabularies.Vocabulary) -> dict[str, np.ndarray]:
@@ -135,36 +156,11 @@ def mirror(records: dict[str, np.ndarray], chosen: np.ndarray, vocabulary: vocab
   return records | mirrored
 
 
-def to_example(
-    records: dict[str, np.ndarray], data_config: Any, vocabulary: vocabularies.Vocabulary, *, image_size: int, dilate: bool = True,
-) -> dict[str, np.ndarray]:
-  """A batch of examples from one of records: `image`, `semantic_mask` and, if there, `viewpoint`."""
-  class_set = semantics.class_set(data_config.class_set)
-  table = channel_table(data_config, vocabulary)
-  if records['label'].max() >= len(table):
-    raise ValueError(f'label {records["label"].max()} is none of the {len(table)} {vocabulary.name} labels; prepare the records again')
-  mask = transforms.training_mask(table[records['label']], class_set, image_size, data_config.dilation if dilate else 'none')
-  example = dict(image=transforms.area_downsample(transforms.normalise_image(records['image']), image_size), semantic_mask=mask)
-  if 'viewpoint' in records:
-    example['viewpoint'] = np.asarray(records['viewpoint'], np.float32)
-  return example
-
-
 def channel_table(data_config: Any, vocabulary: vocabularies.Vocabulary) -> np.ndarray:
   """For each stored label its channel under the config; ValueError if they don't fit."""
   if data_config.dilation not in transforms.DILATIONS:
     raise ValueError(f'data.dilation {data_config.dilation!r} is not known; use one of {", ".join(transforms.DILATIONS)}')
   return vocabulary.table(semantics.class_set(data_config.class_set))
-
-
-def open_split(data_config: Any, split: str, *, with_all: bool = False) -> stored_records.StoredRecords:
-  """Records of a split by number.
-
-  Raises:
-    FileNotFoundError: if the data set is not there.
-    ValueError: if it has no such split, or its records are of another format.
-  """
-  return stored_records.StoredRecords(_dataset_dir(data_config), split, with_all=with_all)
 
 
 def _stack(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -197,7 +193,7 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
   data_dir = _data_dir(data_config)
   sizes = sorted(int(path.parent.name.removeprefix('size')) for path in data_dir.glob(f'{_REAL}/size*/[0-9]*'))
   if data_config.name == 'portraits':
-    remedy = 'make it with data_pipeline.loader.prepare(config.data)'
+    remedy = 'make it with data_pipeline.loader.open(config.data).prepare()'
   elif sizes:
     remedy = (f'there are records of {", ".join(map(str, sizes))} pixels: set --config.data.record_size to one of them, '
               f'or prepare them again with --sizes {data_config.record_size}')

@@ -26,6 +26,7 @@ class StoredRecords:
 
   Attributes:
     vocabulary: of the labels.
+    splits: of the data set.
     has_viewpoints: whether records hold `viewpoint`.
     record_size: pixels a side.
   """
@@ -53,6 +54,7 @@ class StoredRecords:
     self.vocabulary = vocabularies.vocabulary(metadata.get('vocabulary', semantics.FFHQ12.name))
     if tuple(metadata.get('labels', self.vocabulary.labels)) != self.vocabulary.labels:
       raise ValueError(f'records in {folder} name {self.vocabulary.name} labels in another order than this code; prepare them again')
+    self.splits = tuple(builder.info.splits)
     self.has_viewpoints = 'viewpoint' in stored
     self.record_size = stored['image'].shape[0]
     self._png = [name for name in REQUIRED_FEATURES if isinstance(stored[name], tfds.features.Image)]

@@ -10,16 +10,16 @@ from cnerf_jax import camera
 
 def test_camera_faces_the_origin_from_the_front():
   """Protects the frame: at (0, 0) the camera stands at +z, x to the right, y up, looking along -z."""
-  view = camera.orbit(0.0, 0.0, image_size=64)
+  view = camera.orbit(0.0, 0.0)
   np.testing.assert_allclose(view.cam_to_world, [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]], atol=1e-7)
-  np.testing.assert_allclose(view.focal, 32 / math.tan(math.radians(6)), rtol=1e-6)
+  np.testing.assert_allclose(view.focal, 0.5 / math.tan(math.radians(6)), rtol=1e-6)
   np.testing.assert_allclose([view.near, view.far], [0.88, 1.12], rtol=1e-6)
 
 
 @pytest.mark.parametrize('azimuth, elevation', [(0.3, 0.0), (-0.5, 0.4), (2.0, -1.2)])
 def test_camera_is_rigid_and_looks_at_the_origin(azimuth, elevation):
   """Protects every view: a right-handed rotation, on the unit sphere, level, at the angles asked for."""
-  rotation, position = np.split(np.asarray(camera.orbit(azimuth, elevation, image_size=8).cam_to_world), [3], axis=-1)
+  rotation, position = np.split(np.asarray(camera.orbit(azimuth, elevation).cam_to_world), [3], axis=-1)
   position = position[:, 0]
   np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-6)
   np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-6)
@@ -31,7 +31,7 @@ def test_camera_is_rigid_and_looks_at_the_origin(azimuth, elevation):
 
 def test_angles_broadcast():
   """Protects views of one portrait by many azimuths at one elevation."""
-  view = camera.orbit(jnp.zeros((4, 1)), jnp.zeros(3), image_size=8)
+  view = camera.orbit(jnp.zeros((4, 1)), jnp.zeros(3))
   assert view.cam_to_world.shape == (4, 3, 3, 4) and view.focal.shape == view.near.shape == view.far.shape == (4, 3)
 
 

@@ -16,7 +16,7 @@ import quick
 from cnerf_jax import camera
 from cnerf_jax import pretrained
 from cnerf_jax import sampler
-from cnerf_jax.training import checkpoints
+from cnerf_jax.persistence import checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS, STOP = 6, 3
@@ -210,6 +210,6 @@ def test_trained_run_is_loaded_and_drawn(whole):
   flat = lambda tree: np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
   assert not np.array_equal(flat(params), flat(raw))
   styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
-  portrait = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0, image_size=8), image_size=8, num_samples=4)
+  portrait = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0), image_size=8, num_samples=4)
   assert portrait.rgb.shape == (2, 8, 8, 3) and np.isfinite(portrait.rgb).all()
   np.testing.assert_allclose(portrait.semantic_mask.sum(-1), 1, atol=1e-4)

@@ -43,19 +43,19 @@ def ours(golden, quick_compilation):
 
   @jax.jit
   def compute(params, z, styles, azimuth_elevation, points):
-    camera = camera_lib.orbit(azimuth_elevation[:, 0], azimuth_elevation[:, 1], image_size=IMAGE_SIZE)
+    camera = camera_lib.orbit(azimuth_elevation[:, 0], azimuth_elevation[:, 1])
     rays = rays_lib.cast_rays(camera, image_size=IMAGE_SIZE)
     distances = rays_lib.offset_distances(camera.near, camera.far, jnp.zeros(rays.origins.shape[:-1]), num_samples=NUM_SAMPLES)
     rendering = sampler.render(
         generator, params, styles, camera, image_size=IMAGE_SIZE, num_samples=NUM_SAMPLES, num_chunks=4)
-    field = sampler.portrait(generator, params, styles)
+    field = sampler.radiance_field(generator, params, styles)
     middles = rays_lib.stratified_distances(camera.near, camera.far, jnp.full_like(distances, 0.5))
     stratified = volume_rendering.sample_points(rays, middles)
     to_image = lambda x: x.reshape(x.shape[:1] + (IMAGE_SIZE, IMAGE_SIZE) + x.shape[2:])
     return {
         'w': generator.apply(params, z, method='map_latents').reshape(styles.shape),
         'cam_to_world': camera.cam_to_world,
-        'focal': camera.focal,
+        'focal': IMAGE_SIZE * camera.focal,
         'near': camera.near,
         'far': camera.far,
         'points': to_image(volume_rendering.sample_points(rays, distances)),

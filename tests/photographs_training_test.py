@@ -17,11 +17,11 @@ import faces  # noqa: E402
 
 # configs/ffhq12.py made tiny: everything else is as it is
 TINY = [f'--config.{field}' for field in (
-    'num_steps=4', 'batch_size=4', 'image_size=8', 'coarse_size=8', 'num_samples=4', 'data.record_size=8', 'generator.style_dim=16',
+    'num_steps=4', 'batch_size=4', 'image_size=8', 'num_samples=4', 'data.record_size=8', 'generator.style_dim=16',
     'generator.width=8', 'global_discriminator.channels=(8, 8, 8)', 'semantic_discriminator.channels=(8, 8)',
     'semantic_discriminator.head_width=8', 'report_every=1', 'sheet_every=4', 'evaluate_every=4', 'checkpoint_every=2',
     'evaluation.num_images=16',
-    'reconstruction.rays_per_portrait=16')]
+    'vae_pretraining.rays_per_portrait=16')]
 
 
 @pytest.fixture(scope='module')
@@ -75,7 +75,7 @@ def test_a_run_that_lost_its_end_ends_the_same(whole, shared, tmp_path):
 @pytest.mark.parametrize('option, words', [
     ('--config.loss_weights.global_discriminator.viewpoint_real=15',
      ('hold no viewpoints', '--config.loss_weights.global_discriminator.viewpoint_real=0')),
-    ('--config.reconstruction.num_steps=5', ('hold no viewpoints', '--config.reconstruction.num_steps=0')),
+    ('--config.vae_pretraining.num_steps=5', ('hold no viewpoints', '--config.vae_pretraining.num_steps=0')),
     ('--config.evaluation.num_images=600', ('too few for evaluation.num_images 600', '--config.evaluation.num_images=')),
     ('--config.data.record_size=64', ('there are records of 8 pixels',)),
     ('--config.data.class_set=ffhq7', ("unknown class set 'ffhq7'",))], ids=lambda value: '' if isinstance(value, tuple) else value[9:])

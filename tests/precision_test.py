@@ -15,7 +15,7 @@ def layer(inputs):
 
 
 @pytest.mark.parametrize('function, arguments, is_full', [
-    (lambda angle: rays.cast_rays(camera.orbit(angle, 0.0, image_size=4), image_size=4).directions, (0.1,), True),
+    (lambda angle: rays.cast_rays(camera.orbit(angle, 0.0), image_size=4).directions, (0.1,), True),
     (volume_aggregation.accumulate, (jnp.ones((2, 3)), jnp.ones((2, 3, 4))), True),
     (lambda layer, x: layer(x), layer(film_siren.POINT_DIM), True),
     (lambda layer, x: layer(x), layer(8), False),

@@ -105,7 +105,7 @@ def test_shipped_people_are_drawn():
   """Protects the first thing that a newcomer tries: the weights in the repository draw people, background around and skin within."""
   generator, params = pretrained.load(ROOT / 'pretrained' / 'portraits32.npz')
   styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
-  portrait = sampler.render(generator, params, styles, camera.orbit(0.0, 0.0, image_size=8), image_size=8, num_samples=8)
+  portrait = sampler.render(generator, params, styles, camera.orbit(0.0, 0.0), image_size=8, num_samples=8)
   likeliest = np.argmax(portrait.semantic_mask, axis=-1)
   assert (likeliest[:, 0, 0] == semantics.SemanticClass.BACKGROUND).all() and (likeliest[:, 3:5, 3:5] != 0).all()
   assert np.isfinite(portrait.rgb).all() and np.std(portrait.rgb) > 0.1

@@ -6,12 +6,12 @@ import numpy as np
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays
 
-CAMERA = camera_lib.orbit(jnp.array([0.4, -0.3]), jnp.array([0.1, -0.2]), image_size=4)
+CAMERA = camera_lib.orbit(jnp.array([0.4, -0.3]), jnp.array([0.1, -0.2]))
 
 
 def test_rays_go_through_pixel_centres():
   """Protects the picture's orientation: row major, top row first, left column first, half a pixel from the border."""
-  frontal = rays.cast_rays(camera_lib.orbit(0.0, 0.0, image_size=4), image_size=4)
+  frontal = rays.cast_rays(camera_lib.orbit(0.0, 0.0), image_size=4)
   tangent = math.tan(math.radians(6))
   directions = np.asarray(frontal.directions).reshape(4, 4, 3)
   np.testing.assert_allclose(directions[0, 0], [-0.75 * tangent, 0.75 * tangent, -1], rtol=1e-5)

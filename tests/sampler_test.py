@@ -28,7 +28,7 @@ def styles(params):
 
 
 def views(*angles):
-  return camera_lib.orbit(*jnp.array(angles).T, image_size=SIZE['image_size'])
+  return camera_lib.orbit(*jnp.array(angles).T)
 
 
 VIEWS = ((0.3, 0.1), (-0.2, 0.0))
@@ -67,7 +67,7 @@ def test_vmap_equals_the_batch(params, styles, rendering):
 
 def test_one_portrait_needs_no_batch_axis(params, styles, rendering):
   """Protects the five-line example: no leading axis in, none out."""
-  alone = sampler.render(GENERATOR, params, styles[0], camera_lib.orbit(*VIEWS[0], image_size=4), **SIZE)
+  alone = sampler.render(GENERATOR, params, styles[0], camera_lib.orbit(*VIEWS[0]), **SIZE)
   assert alone.rgb.shape == (4, 4, 3)
   assert_same_rendering(alone, jax.tree.map(lambda x: x[0], rendering))
 
@@ -86,7 +86,7 @@ def test_gradients_are_those_of_finite_differences(params, styles):
 
   @jax.jit
   def loss(params, styles, angles):
-    camera = camera_lib.orbit(angles[:, 0], angles[:, 1], image_size=4)
+    camera = camera_lib.orbit(angles[:, 0], angles[:, 1])
     rendering = sampler.render(GENERATOR, params, styles, camera, **SIZE)
     return jnp.sum(rendering.rgb * weight) + jnp.sum(rendering.depth)
 
@@ -174,11 +174,11 @@ def test_map_latents_gives_each_class_the_same_style(params):
 def test_chunks_fit_their_budget():
   """Protects memory: the smallest divisor of the rays whose chunk fits, one ray at a time if none does."""
   budget = 2**20  # on CPU
-  assert sampler.choose_num_chunks(64, budget // 64) == 1
-  assert sampler.choose_num_chunks(64, budget // 63) == 2
-  assert sampler.choose_num_chunks(64, budget // 8) == 8
-  assert sampler.choose_num_chunks(9, budget // 4) == 3
-  assert sampler.choose_num_chunks(64, budget * 2) == 64
+  assert volume_rendering.choose_num_chunks(64, budget // 64) == 1
+  assert volume_rendering.choose_num_chunks(64, budget // 63) == 2
+  assert volume_rendering.choose_num_chunks(64, budget // 8) == 8
+  assert volume_rendering.choose_num_chunks(9, budget // 4) == 3
+  assert volume_rendering.choose_num_chunks(64, budget * 2) == 64
 
 
 def test_class_indices_reads_names():

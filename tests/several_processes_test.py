@@ -14,7 +14,7 @@ import pytest
 import quick
 
 from cnerf_jax import semantics
-from cnerf_jax.training import checkpoints
+from cnerf_jax.persistence import checkpoints
 from configs import smoke
 from data_pipeline import loader
 
@@ -64,13 +64,13 @@ def real_areas_of_first_step(shared):
   """Mean mask areas of what each process should read first, after the batches of the warm start: its own shard."""
   config = smoke.get_config().unlock()
   config.data.dir = f'{shared}/data'
-  warm = config.reconstruction
+  warm = config.vae_pretraining
   portraits_a_step = warm.batches_per_step * config.batch_size
   skipped = warm.batches_per_step * (warm.num_steps + -(-warm.num_encoded // portraits_a_step))
   masks = []
   for shard in range(2):
-    batches = loader.training_iterator(
-        config.data, image_size=config.image_size, batch_size=config.batch_size // 2, seed=config.seed, shard_index=shard,
+    batches = loader.open(config.data).training_iterator(
+            image_size=config.image_size, batch_size=config.batch_size // 2, seed=config.seed, shard_index=shard,
         shard_count=2)
     for _ in range(skipped):
       next(batches)

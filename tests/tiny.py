@@ -6,6 +6,7 @@ import numpy as np
 
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import augmentation
 from cnerf_jax.training import optimizers as optimizers_lib
@@ -15,7 +16,7 @@ from configs import ffhq12
 NUM_CLASSES = 3
 IMAGE_SIZE = 4
 SIZES = {
-    'num_steps': 100, 'batch_size': 4, 'image_size': IMAGE_SIZE, 'coarse_size': 2, 'num_samples': 4, 'num_chunks': 2,
+    'num_steps': 100, 'batch_size': 4, 'image_size': IMAGE_SIZE, 'num_samples': 4, 'num_chunks': 2,
     'generator.style_dim': 8, 'generator.width': 8, 'generator.num_shape_layers': 2, 'generator.num_texture_layers': 1,
     'generator.mapping_layers': 2, 'generator.gamma_offset': 15.0,
     'global_discriminator.channels': (8, 8), 'semantic_discriminator.channels': (8,),
@@ -77,7 +78,7 @@ def fill(shapes, seed=0):
 def make_players(config):
   """The modules of a config, with three classes instead of its class set's."""
   settings = config.semantic_discriminator
-  return train_state.Players(
+  return players_lib.Players(
       generator=generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator),
       global_discriminator=global_discriminator.GlobalDiscriminator(
           channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),

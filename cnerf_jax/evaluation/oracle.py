@@ -27,7 +27,7 @@ import optax
 from absl import logging
 from jaxtyping import Float, Int
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax import camera
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement

@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
 from cnerf_jax.evaluation import class_areas

@@ -3,7 +3,7 @@
   sdf = base + sum_k d_k;   colour logit = gain * sum_k m_k c_k;   feature = sum_k m_k f_k
 
 Axes: classes lead ([classes, batch, ...]) because the bank of local generators is one module mapped over its class axis. The
-module turns styles into a `Portrait`, the field of a batch of portraits; rendering sees only that.
+module turns styles into a `RadianceField`, the radiance field of a batch of portraits; rendering sees only that.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FieldSample:
 
 
 @flax.struct.dataclass
-class Portrait:
+class RadianceField:
   """The field of a batch of portraits: a pure function of world points and view directions.
 
   Attributes:
@@ -124,7 +124,7 @@ class Portrait:
 
 
 class CompositionalField(nn.Module):
-  """Styles → `Portrait`. Fields as in `Generator`."""
+  """Styles → `RadianceField`. Fields as in `Generator`."""
 
   num_classes: int
   width: int
@@ -140,7 +140,7 @@ class CompositionalField(nn.Module):
   density_beta_init: float
 
   @nn.compact
-  def __call__(self, styles: Float[Array, 'batch classes 2 style_dim']) -> Portrait:
+  def __call__(self, styles: Float[Array, 'batch classes 2 style_dim']) -> RadianceField:
     trunk = dict(
         width=self.width, num_shape_layers=self.num_shape_layers, num_texture_layers=self.num_texture_layers,
         gamma_offset=self.gamma_offset)
@@ -149,7 +149,7 @@ class CompositionalField(nn.Module):
         axis_size=self.num_classes)
     base = base_sdf.NetworkBase(**trunk, name='base') if self.base == 'network' else base_sdf.SphereBase(name='base')
     density_beta = self.param('density_beta', nn.initializers.constant(self.density_beta_init), (), jnp.float32)
-    return Portrait(
+    return RadianceField(
         bank=bank(**trunk, residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero, name='bank')(styles),
         base=base_sdf.freeze(base(styles)),
         density_beta=density_beta,

@@ -63,13 +63,13 @@ class Generator(nn.Module):
     """z → w."""
     return self.mapping(z)
 
-  def portrait(self, styles: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.Portrait:
+  def radiance_field(self, styles: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.RadianceField:
     """Styles → the field of each portrait of the batch."""
     return self.field(styles)
 
-  def __call__(self, z: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.Portrait:
+  def __call__(self, z: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.RadianceField:
     """Touches every parameter; used to initialise."""
-    return self.portrait(self.map_latents(z))
+    return self.radiance_field(self.map_latents(z))
 
 
 # what tells one generator from another, by name: its fields but flax's own

@@ -12,10 +12,10 @@ CHANNELS_64 = (128, 256, 400, 400, 400, 400)
 
 
 @flax.struct.dataclass
-class GlobalVerdict:
-  """realness: [batch] GAN logit; viewpoint: [batch, 2] azimuth and elevation read off the image, radians."""
+class GlobalOutputs:
+  """realness_logits: [batch] GAN logit; viewpoint: [batch, 2] azimuth and elevation read off the image, radians."""
 
-  realness: Float[Array, 'batch']
+  realness_logits: Float[Array, 'batch']
   viewpoint: Float[Array, 'batch 2']
 
 
@@ -24,7 +24,7 @@ class GlobalDiscriminator(nn.Module):
 
   Attributes:
     channels: width at full resolution, then after each halving; the last should be at 2x2 pixels.
-    dtype: of the branches' products and activations; parameters and verdict are float32.
+    dtype: of the branches' products and activations; parameters and outputs are float32.
   """
 
   channels: tuple[int, ...] = CHANNELS_64
@@ -33,7 +33,7 @@ class GlobalDiscriminator(nn.Module):
   @nn.compact
   def __call__(
       self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes']
-  ) -> GlobalVerdict:
+  ) -> GlobalOutputs:
     channels = tuple(self.channels)
     x = discriminator_blocks.Branch(channels, self.dtype, name='image')(image)
     x = x + discriminator_blocks.Branch(channels, self.dtype, name='mask')(semantic_mask)
@@ -43,4 +43,4 @@ class GlobalDiscriminator(nn.Module):
       raise ValueError(
           f'images of {image.shape[-2]} pixels leave {x.shape[1] + 1} after {len(channels) - 1} halvings; the global '
           'discriminator needs 2: list log2(image_size) widths in channels')
-    return GlobalVerdict(realness=x[:, 0, 0, 0], viewpoint=x[:, 0, 0, 1:])
+    return GlobalOutputs(realness_logits=x[:, 0, 0, 0], viewpoint=x[:, 0, 0, 1:])

@@ -13,10 +13,10 @@ CHANNELS_64 = (256, 512, 512, 512, 512)
 
 
 @flax.struct.dataclass
-class SemanticVerdict:
-  """realness: [batch] GAN logit; class_logits: [batch, classes]."""
+class SemanticOutputs:
+  """realness_logits: [batch] GAN logit; class_logits: [batch, classes]."""
 
-  realness: Float[Array, 'batch']
+  realness_logits: Float[Array, 'batch']
   class_logits: Float[Array, 'batch classes']
 
 
@@ -37,7 +37,7 @@ class SemanticDiscriminator(nn.Module):
     num_classes: classes of the class head.
     channels: width at full resolution, then after each halving; the last should be at 4x4 pixels.
     head_width: hidden width of both heads.
-    dtype: of the branches' products and activations; parameters and verdict are float32.
+    dtype: of the branches' products and activations; parameters and outputs are float32.
   """
 
   num_classes: int
@@ -48,7 +48,7 @@ class SemanticDiscriminator(nn.Module):
   @nn.compact
   def __call__(
       self, region: Float[Array, 'batch size size 3'], mask: Float[Array, 'batch size size 1']
-  ) -> SemanticVerdict:
+  ) -> SemanticOutputs:
     channels = tuple(self.channels)
     x = discriminator_blocks.Branch(channels, self.dtype, name='image')(region)
     x = x + discriminator_blocks.Branch(channels, self.dtype, name='mask')(mask)
@@ -60,7 +60,7 @@ class SemanticDiscriminator(nn.Module):
     x = discriminator_blocks.leaky_relu(
         discriminator_blocks.Convolution(channels[-1], 3, padding='VALID', name='last')(x))
     x = x.reshape(x.shape[0], -1)
-    return SemanticVerdict(realness=self._head('realness', 1, x)[:, 0], class_logits=self._head('class', self.num_classes, x))
+    return SemanticOutputs(realness_logits=self._head('realness', 1, x)[:, 0], class_logits=self._head('class', self.num_classes, x))
 
   def _head(self, name, outputs, x):
     x = discriminator_blocks.leaky_relu(discriminator_blocks.EqualizedDense(self.head_width, name=f'{name}_0')(x))

@@ -21,8 +21,14 @@ from cnerf_jax.rendering import surface
 from cnerf_jax.rendering import volume_aggregation
 
 
+# Activations of one layer in a chunk of rays. On CPU a chunk should stay in cache; elsewhere it should fill
+# the device without filling its memory (docs/performance.md).
+_ACTIVATIONS_PER_CHUNK = {'cpu': 2**20}
+_ACTIVATIONS_PER_CHUNK_ELSEWHERE = 2**26
+
+
 class Field(Protocol):
-  """What rendering needs of a field; `models.compositional_field.Portrait` is one."""
+  """What rendering needs of a field; `models.compositional_field.RadianceField` is one."""
 
   density_beta: Float[Array, '']
 
@@ -77,6 +83,18 @@ def aggregate(
       surface_point=surface.expected_surface_point(weights, sample_points(rays, distances)),
       sdf=sample.sdf,
       last_weight=weights[..., -1])
+
+
+def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
+  """Smallest divisor of num_rays that keeps a layer's activations in a chunk within the backend's budget.
+
+  Args:
+    num_rays: rays of an image.
+    activations_per_ray: batch * samples * classes * width.
+  """
+  budget = _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
+  fitting = (n for n in range(1, num_rays) if num_rays % n == 0 and num_rays // n * activations_per_ray <= budget)
+  return next(fitting, num_rays)
 
 
 def map_in_chunks(function: Callable, arguments, *, num_chunks: int, axis: int = 1):

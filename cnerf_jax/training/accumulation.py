@@ -9,17 +9,17 @@ import jax.numpy as jnp
 from cnerf_jax.models import discriminator_blocks
 
 
-def check(batch_size: int, num_micro_batches: int, r1_share: float = 1.0) -> None:
+def check(batch_size: int, num_micro_batches: int, r1_fraction: float = 1.0) -> None:
   """ValueError if micro-batches would be unequal or tear a group of minibatch stddev apart, also among the share held for R1."""
   group = discriminator_blocks.group_size(batch_size)
   if num_micro_batches < 1 or batch_size % (num_micro_batches * group):
     raise ValueError(
         f'batch_size {batch_size} does not divide into {num_micro_batches} micro-batches of whole groups of {group}; '
         f'use a multiple of {max(num_micro_batches, 1) * group}')
-  whole_groups = group * round(1 / r1_share) * num_micro_batches
+  whole_groups = group * round(1 / r1_fraction) * num_micro_batches
   if num_micro_batches > 1 and batch_size % whole_groups:
-    raise ValueError(f'r1_share {r1_share} of {num_micro_batches} micro-batches of batch_size {batch_size} '
-                     f'tears groups of minibatch stddev; use a multiple of {whole_groups}, or r1_share 1')
+    raise ValueError(f'r1_fraction {r1_fraction} of {num_micro_batches} micro-batches of batch_size {batch_size} '
+                     f'tears groups of minibatch stddev; use a multiple of {whole_groups}, or r1_fraction 1')
 
 
 def split(tree, num_micro_batches: int):

@@ -57,16 +57,6 @@ def is_on(config: ml_collections.ConfigDict) -> bool:
   return config.augmentation.target > 0
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-  """Refuses, in one line, settings that can't be."""
-  settings = config.augmentation
-  if not 0 <= settings.target < 1:
-    raise ValueError(f'augmentation.target {settings.target} must be in [0, 1): 0 is off, 0.6 usual')
-  for name in ('adjust_every', 'images_to_full'):
-    if settings[name] < 1:
-      raise ValueError(f'augmentation.{name} {settings[name]} must be at least 1')
-
-
 def initial_state() -> AugmentationState:
   """No transforms yet."""
   return AugmentationState(strength=jnp.zeros(()), sign_sum=jnp.zeros(()))
@@ -79,7 +69,7 @@ def adapt(
 
   Args:
     state: before it.
-    real_sign: r of the step: mean sign of the global discriminator's verdicts on reals, in [-1, 1].
+    real_sign: r of the step: mean sign of the global discriminator's realness logits of reals, in [-1, 1].
     step: number of steps done before it.
     config: of the run; `images_to_full` images would bring the strength from 0 to 1.
   """
@@ -93,11 +83,28 @@ def adapt(
       sign_sum=jnp.where(is_due, 0.0, total))
 
 
-def draw_step(step_key: Array, batch: int, strength: Float[Array, ''], image_size: int) -> dict[str, Transforms]:
-  """Transforms of a step's reals, of the fakes that discriminators learn from, and of those that the generator learns from."""
+def draw_step(
+    step_key: Array, state: AugmentationState | None, config: ml_collections.ConfigDict) -> dict[str, Transforms | None]:
+  """Transforms of a step's reals, of the fakes that discriminators learn from, and of those that the generator learns from.
+
+  All are None without a state, where nothing is augmented.
+  """
   names = ('real', 'fake', 'generator')
+  if state is None:
+    return dict.fromkeys(names)
   keys = jax.random.split(jax.random.fold_in(step_key, _PURPOSE), len(names))
-  return {name: draw(key, batch, strength, image_size) for name, key in zip(names, keys)}
+  return {name: draw(key, config.batch_size, state.strength, config.image_size) for name, key in zip(names, keys)}
+
+
+def show(transforms: Transforms | None, portraits: dict[str, Array]) -> dict[str, Array]:
+  """Portraits (`image`, `semantic_mask` and, where it is known, `viewpoint`) as the discriminators see them; as they are if None."""
+  if transforms is None:
+    return portraits
+  image, semantic_mask = apply(transforms, portraits['image'], portraits['semantic_mask'])
+  shown = dict(image=image, semantic_mask=semantic_mask)
+  if 'viewpoint' in portraits:
+    shown['viewpoint'] = apply_viewpoint(transforms, portraits['viewpoint'])
+  return shown
 
 
 def draw(key: Array, batch: int, strength: Float[Array, ''], image_size: int) -> Transforms:
@@ -130,7 +137,7 @@ def _colors(brightness, contrast, saturation) -> Float[Array, 'batch 3 4']:
 def apply(
     transforms: Transforms, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
 ) -> tuple[Float[Array, 'batch size size 3'], Float[Array, 'batch size size classes']]:
-  """(image, semantic mask) after the transforms; differentiable by both."""
+  """(image, semantic mask) after the transforms; differentiable with respect to both."""
   moved = warp(jnp.concatenate([image, semantic_mask], -1), transforms.to_source)
   color = transforms.color
   # written as a difference from no change, so that an unchanged colour stays the same to the last bit

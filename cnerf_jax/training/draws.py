@@ -29,7 +29,7 @@ class FakeDraw:
     latents: two z's and the mixing choice of every class.
     viewpoint: [batch, 2] azimuth and elevation, radians.
     jitter: [batch, rays] in [0, 1), shift of a ray's samples.
-    eikonal_indices: [batch, points] which of a portrait's samples the eikonal loss holds; empty: all of them.
+    eikonal_indices: [batch, points] the samples of a portrait at which the eikonal loss is evaluated; empty: all of them.
   """
 
   latents: latents_lib.Latents
@@ -52,18 +52,18 @@ def draw_fakes(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std),
       jitter=jax.random.uniform(jitter_key, (batch, num_rays)),
       eikonal_indices=draw_eikonal_indices(
-          eikonal_key, batch, num_points=num_rays * config.num_samples, share=config.eikonal_share))
+          eikonal_key, batch, num_points=num_rays * config.num_samples, fraction=config.eikonal_fraction))
 
 
-def draw_eikonal_indices(key: jax.Array, batch: int, *, num_points: int, share: float) -> Int[Array, 'batch points']:
-  """A random share of each portrait's points, with replacement; none are drawn where the share is 1 and all are meant.
+def draw_eikonal_indices(key: jax.Array, batch: int, *, num_points: int, fraction: float) -> Int[Array, 'batch points']:
+  """Random points of each portrait, a fraction of them, with replacement; none are drawn where it is 1 and all are meant.
 
   More than 64 points are rounded up to a multiple of 64.
   """
-  held = 0 if share >= 1 else max(1, round(share * num_points))
-  if held > _MULTIPLE_OF_POINTS:
-    held = -(-held // _MULTIPLE_OF_POINTS) * _MULTIPLE_OF_POINTS
-  return jax.random.randint(key, (batch, held), 0, num_points)
+  count = 0 if fraction >= 1 else max(1, round(fraction * num_points))
+  if count > _MULTIPLE_OF_POINTS:
+    count = -(-count // _MULTIPLE_OF_POINTS) * _MULTIPLE_OF_POINTS
+  return jax.random.randint(key, (batch, count), 0, num_points)
 
 
 @flax.struct.dataclass

@@ -1,140 +1,155 @@
 """The generator's turn: draw, render, score by both discriminators, losses, gradients (paper section 3, training).
 
 Rendering and scoring are apart: `render_fakes` maps parameters to what the losses see, `loss_terms` maps that to scalars. So
-one rendering serves all players where fakes are shared, and the gradient of every single term can be asked for.
+one rendering serves all players where fakes are reused (`gradients_through`); otherwise the generator renders again
+(`gradients_of_rendering`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import flax.struct
-import jax.numpy as jnp
+import jax
 from jaxtyping import Array, Float, Int
 import ml_collections
+import optax
 
-from cnerf_jax import camera as camera_lib
 from cnerf_jax import latents as latents_lib
-from cnerf_jax import rays as rays_lib
-from cnerf_jax import sampler
 from cnerf_jax.losses import adversarial
-from cnerf_jax.losses import eikonal
-from cnerf_jax.losses import minimal_surface
 from cnerf_jax.losses import semantic_classification
 from cnerf_jax.losses import viewpoint as viewpoint_lib
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator
-from cnerf_jax.rendering import volume_rendering
+from cnerf_jax.training import accumulation
+from cnerf_jax.training import augmentation
 from cnerf_jax.training import draws
-from cnerf_jax.training import progressive
-from cnerf_jax.training import train_state
+from cnerf_jax.training import pixels as pixels_lib
+
+Terms = dict[str, Float[Array, '']]
 
 
 @flax.struct.dataclass
-class Fakes:
-  """A batch of fakes, and what geometry losses say of it.
+class FakeInputs:
+  """What a batch of fakes is rendered from and shown with; every leaf has the batch as its leading axis.
 
   Attributes:
-    image: [batch, size, size, 3] in [-1, 1].
-    semantic_mask: [batch, size, size, classes].
-    eikonal_loss: scalar, unweighted.
-    minimal_surface_loss: scalar, unweighted.
+    draw: latents, cameras and jitter.
+    class_draw: which class the semantic discriminator is shown.
+    transforms: augmentation of what the discriminators see in the generator's turn; None where nothing is augmented.
   """
 
-  image: Float[Array, 'batch size size 3']
-  semantic_mask: Float[Array, 'batch size size classes']
-  eikonal_loss: Float[Array, '']
-  minimal_surface_loss: Float[Array, '']
+  draw: draws.FakeDraw
+  class_draw: draws.ClassDraw
+  transforms: augmentation.Transforms | None
 
 
 def render_fakes(
-    players: train_state.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict, *, render_size: int
-) -> Fakes:
-  """Fakes from latents and cameras, rendered at render_size and brought to image_size; differentiable by params."""
-  generator = players.generator
-  batch, num_rays = draw.jitter.shape
-  w = generator.apply(params, draw.latents.z, method='map_latents')
-  portrait = sampler.portrait(generator, params, latents_lib.mix_styles(w, draw.latents.choice))
-  camera = camera_lib.orbit(draw.viewpoint[:, 0], draw.viewpoint[:, 1], image_size=render_size)
-  rays = rays_lib.cast_rays(camera, image_size=render_size)
-  distances = rays_lib.offset_distances(camera.near, camera.far, draw.jitter, num_samples=config.num_samples)
-  num_chunks = config.num_chunks or sampler.choose_num_chunks(
-      num_rays, batch * config.num_samples * generator.num_classes * generator.width)
-  rendering, eikonal_loss, minimal_surface_loss = render_with_geometry(
-      portrait, rays, distances, draw.eikonal_indices, num_chunks=num_chunks, eikonal_of=config.eikonal_of)
-  to_image = lambda x: progressive.enlarge(
-      x.reshape(batch, render_size, render_size, x.shape[-1]), config.image_size)
-  return Fakes(
-      image=to_image(rendering.rgb),
-      semantic_mask=to_image(rendering.semantic_mask),
-      eikonal_loss=eikonal_loss,
-      minimal_surface_loss=minimal_surface_loss)
-
-
-def render_with_geometry(
-    portrait, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], eikonal_indices: Int[Array, 'batch points'], *,
-    num_chunks: int, eikonal_of: str,
-) -> tuple[volume_rendering.Rendering, Float[Array, ''], Float[Array, '']]:
-  """(rendering of the rays, eikonal loss, minimal surface loss), both losses of the samples on them, unweighted.
-
-  Args:
-    portrait: the field of each portrait.
-    rays: of any pixels.
-    distances: samples along them.
-    eikonal_indices: the samples of a portrait that the eikonal loss holds; empty: all of them.
-    num_chunks: rays are rendered in this many chunks; so are the points of the eikonal loss, as many to a chunk as its rays have samples.
-    eikonal_of: 'whole' signed distance or its 'residual' part.
-  """
-  if eikonal_indices.shape[-1]:
-    rendering = volume_rendering.render_in_chunks(portrait, rays, distances, num_chunks=num_chunks)
-    points = volume_rendering.sample_points(rays, distances)
-    held = jnp.take_along_axis(points.reshape(points.shape[0], -1, 3), eikonal_indices[..., None], axis=1)
-    sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
-    samples_per_chunk = distances.shape[1] * distances.shape[2] // num_chunks
-    errors = volume_rendering.map_in_chunks(
-        lambda points: eikonal.eikonal_errors(eikonal.sdf_gradient(sdf, points)), held,
-        num_chunks=_num_chunks_of_points(held.shape[1], samples_per_chunk))
-  else:
-    rendering, errors = _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of)
-  return rendering, jnp.mean(errors), minimal_surface.minimal_surface_loss(rendering.sdf)
-
-
-def _num_chunks_of_points(num_points: int, largest: int) -> int:
-  """The fewest equal chunks of at most `largest` points."""
-  return next(n for n in range(1, num_points + 1) if num_points % n == 0 and num_points // n <= largest)
-
-
-def _render_with_errors(portrait, rays, distances, num_chunks, eikonal_of):
-  """The rendering, and the eikonal error at every one of its samples: one evaluation of the field serves both."""
-  def render(chunk):
-    rays, distances = chunk
-    points = volume_rendering.sample_points(rays, distances)
-    sample, gradient = portrait.query_with_gradient(points, rays.viewdirs, of=eikonal_of)
-    return volume_rendering.aggregate(sample, portrait.density_beta, rays, distances), eikonal.eikonal_errors(gradient)
-
-  return volume_rendering.map_in_chunks(render, (rays, distances), num_chunks=num_chunks)
+    players: players_lib.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict, *, render_size: int
+) -> pixels_lib.Pixels:
+  """Fakes from latents and cameras, rendered at render_size and brought to image_size; differentiable with respect to params."""
+  w = players.generator.apply(params, draw.latents.z, method='map_latents')
+  rendered = pixels_lib.render_pixels(
+      players.generator, params, latents_lib.mix_styles(w, draw.latents.choice), draw.viewpoint, draw.jitter, draw.eikonal_indices,
+      image_size=render_size, num_samples=config.num_samples, eikonal_of=config.eikonal_of, num_chunks=config.num_chunks)
+  return pixels_lib.as_images(rendered, config.image_size)
 
 
 def loss_terms(
-    players: train_state.Players,
+    players: players_lib.Players,
     global_discriminator_params,
     semantic_discriminator_params,
-    fakes: Fakes,
+    fakes: pixels_lib.Pixels,
     viewpoint: Float[Array, 'batch 2'],
     semantic_class: Int[Array, 'batch'],
-) -> dict[str, Float[Array, '']]:
+) -> Terms:
   """Every term of the generator's loss, unweighted. Gradients reach the fakes through both discriminators."""
-  verdict = players.global_discriminator.apply(global_discriminator_params, fakes.image, fakes.semantic_mask)
+  outputs = players.global_discriminator.apply(global_discriminator_params, fakes.image, fakes.semantic_mask)
   region, mask = semantic_discriminator.cut_out(fakes.image, fakes.semantic_mask, semantic_class)
-  semantic_verdict = players.semantic_discriminator.apply(semantic_discriminator_params, region, mask)
+  semantic_outputs = players.semantic_discriminator.apply(semantic_discriminator_params, region, mask)
   return {
-      'adversarial_global': adversarial.generator_loss(verdict.realness),
-      'adversarial_semantic': adversarial.generator_loss(semantic_verdict.realness),
-      'viewpoint': viewpoint_lib.viewpoint_loss(verdict.viewpoint, viewpoint),
+      'adversarial_global': adversarial.generator_loss(outputs.realness_logits),
+      'adversarial_semantic': adversarial.generator_loss(semantic_outputs.realness_logits),
+      'viewpoint': viewpoint_lib.viewpoint_loss(outputs.viewpoint, viewpoint),
       'semantic_class': semantic_classification.semantic_classification_loss(
-          semantic_verdict.class_logits, semantic_class),
+          semantic_outputs.class_logits, semantic_class),
       'eikonal': fakes.eikonal_loss,
       'minimal_surface': fakes.minimal_surface_loss,
   }
 
 
-def weighted(terms: dict[str, Float[Array, '']], weights: ml_collections.ConfigDict) -> Float[Array, '']:
-  """Sum of the terms by their weights in the config; the adversarial terms weigh 1 unless it says otherwise."""
+def weighted(terms: Terms, weights: ml_collections.ConfigDict) -> Float[Array, '']:
+  """Sum of the terms by their weights in the config."""
   return sum(weights[name] * value for name, value in terms.items())
+
+
+def make_loss(
+    config: ml_collections.ConfigDict, players: players_lib.Players, global_discriminator_params, semantic_discriminator_params,
+) -> Callable[[pixels_lib.Pixels, FakeInputs], tuple[Float[Array, ''], Terms]]:
+  """(fakes, what they were rendered from) → (weighted loss, its terms), against the given discriminators."""
+  def loss(fakes: pixels_lib.Pixels, inputs: FakeInputs):
+    shown = augmentation.show(
+        inputs.transforms, dict(image=fakes.image, semantic_mask=fakes.semantic_mask, viewpoint=inputs.draw.viewpoint))
+    fakes = fakes.replace(image=shown['image'], semantic_mask=shown['semantic_mask'])
+    fake_class = draws.classes_of_fakes(inputs.class_draw, fakes.semantic_mask, config.class_draw)
+    terms = loss_terms(
+        players, global_discriminator_params, semantic_discriminator_params, fakes, shown['viewpoint'], fake_class)
+    return weighted(terms, config.loss_weights.generator), terms
+
+  return loss
+
+
+def render_for_all(
+    config: ml_collections.ConfigDict, render: Callable, params, draw: draws.FakeDraw,
+) -> tuple[dict[str, jax.Array], Callable]:
+  """Fakes for the discriminators, and how the generator learns in its turn: (loss, inputs) → (gradients, loss terms).
+
+  Where fakes are reused and the batch is whole, it learns through this very rendering; else it renders its own inputs.
+
+  Args:
+    config: of the run.
+    render: (params, draw) → fakes.
+    params: of the generator.
+    draw: what to render.
+
+  Returns:
+    (`image` and `semantic_mask` of the fakes, the function).
+  """
+  num_micro_batches = config.num_micro_batches
+  pictures = lambda fakes: dict(image=fakes.image, semantic_mask=fakes.semantic_mask)
+  if config.reuse_fakes and num_micro_batches == 1:
+    fakes, pull_back = jax.vjp(lambda params: render(params, draw), params)
+    return pictures(fakes), lambda loss, inputs: gradients_through(fakes, pull_back, loss, inputs)
+  fakes = accumulation.map_micro_batches(lambda draw: pictures(render(params, draw)), draw, num_micro_batches)
+  return fakes, lambda loss, inputs: gradients_of_rendering(render, params, num_micro_batches, loss, inputs)
+
+
+def gradients_through(fakes: pixels_lib.Pixels, pull_back: Callable, loss: Callable, inputs: FakeInputs) -> tuple[dict, Terms]:
+  """Gradients with respect to the generator's parameters, and the loss terms, through a rendering that other players have used.
+
+  Args:
+    fakes: the rendering.
+    pull_back: of `jax.vjp` of that rendering with respect to the parameters.
+    loss: of `make_loss`.
+    inputs: what the fakes were rendered from.
+  """
+  cotangent, terms = jax.grad(loss, has_aux=True)(fakes, inputs)
+  (grads,) = pull_back(cotangent)
+  return grads, terms | {'gradient_norm': optax.tree.norm(grads)}
+
+
+def gradients_of_rendering(render: Callable, params, num_micro_batches: int, loss: Callable, inputs: FakeInputs) -> tuple[dict, Terms]:
+  """Gradients with respect to the generator's parameters, and the loss terms, of a rendering of its own, micro-batch by micro-batch.
+
+  Args:
+    render: (params, draw) → fakes.
+    params: of the generator.
+    num_micro_batches: that the batch is cut into.
+    loss: of `make_loss`.
+    inputs: what to render, of the whole batch.
+  """
+  def of_micro_batch(inputs: FakeInputs):
+    return jax.grad(lambda p: loss(render(p, inputs.draw), inputs), has_aux=True)(params)
+
+  grads, terms = accumulation.mean_over_micro_batches(of_micro_batch, inputs, num_micro_batches)
+  return grads, terms | {'gradient_norm': optax.tree.norm(grads)}

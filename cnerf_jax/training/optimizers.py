@@ -58,7 +58,7 @@ def generator_optimizer(settings: ml_collections.ConfigDict, learning_rate) -> o
   """Adam with the multipliers of the generator's groups; the base never moves, and density_beta stays positive.
 
   Args:
-    settings: `config.optimizer` or `config.reconstruction`: b1, b2 and generator_multipliers.
+    settings: `config.optimizer` or `config.vae_pretraining`: b1, b2 and generator_multipliers.
     learning_rate: per step, or a schedule.
   """
   multipliers = dict(settings.generator_multipliers) | {'base': 0.0, 'rest': 1.0}
@@ -69,7 +69,7 @@ def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
   """The optimisers of `config.optimizer`; learning rates are per step, constant unless `decay_from` is below 1.
 
   The generator's rises linearly over its first `generator_warmup_steps`: discriminators that have seen little yet would
-  undo what a warm start has learnt.
+  undo what VAE pretraining has learnt.
   """
   settings = config.optimizer
 
@@ -88,6 +88,12 @@ def make_optimizers(config: ml_collections.ConfigDict) -> Optimizers:
       generator=generator_optimizer(settings, schedule(settings.generator, settings.generator_warmup_steps)),
       global_discriminator=_adam(settings, schedule(settings.global_discriminator)),
       semantic_discriminator=_adam(settings, schedule(settings.semantic_discriminator)))
+
+
+def update(optimizer: optax.GradientTransformation, grads, state: optax.OptState, params) -> tuple[dict, optax.OptState]:
+  """(params, optimiser state) after one step along the gradients."""
+  updates, state = optimizer.update(grads, state, params)
+  return optax.apply_updates(params, updates), state
 
 
 def _adam(settings, learning_rate) -> optax.GradientTransformation:

@@ -56,7 +56,7 @@ def initialise(
     w = generator.apply(params, drawn.z, method='map_latents')
     styles = latents_lib.mix_styles(w, drawn.choice)
     viewpoint = camera_lib.draw_viewpoints(view_key, settings.batch_size)
-    camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1], image_size=config.image_size)
+    camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
     rays = rays_lib.cast_rays(camera, image_size=config.image_size)
     jitter = jax.random.uniform(jitter_key, (settings.batch_size, config.image_size**2, config.num_samples))
     points = volume_rendering.sample_points(rays, rays_lib.stratified_distances(camera.near, camera.far, jitter))

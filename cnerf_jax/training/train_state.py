@@ -9,10 +9,7 @@ from jaxtyping import Array, Int
 import ml_collections
 import optax
 
-from cnerf_jax import semantics
-from cnerf_jax.models import generator as generator_lib
-from cnerf_jax.models import global_discriminator as global_discriminator_lib
-from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.training import augmentation as augmentation_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 
@@ -55,30 +52,7 @@ class AugmentedGanState(GanState):
   augmentation: augmentation_lib.AugmentationState
 
 
-@flax.struct.dataclass
-class Players:
-  """The three modules of the game, and whether they play with transformed portraits."""
-
-  generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
-  global_discriminator: global_discriminator_lib.GlobalDiscriminator = flax.struct.field(pytree_node=False)
-  semantic_discriminator: semantic_discriminator_lib.SemanticDiscriminator = flax.struct.field(pytree_node=False)
-  augmented: bool = flax.struct.field(pytree_node=False, default=False)
-
-
-def make_players(config: ml_collections.ConfigDict) -> Players:
-  """The modules that a config describes."""
-  num_classes = semantics.class_set(config.data.class_set).num_classes
-  return Players(
-      generator=generator_lib.Generator(num_classes=num_classes, **config.generator),
-      global_discriminator=global_discriminator_lib.GlobalDiscriminator(
-          channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
-      semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
-          num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
-          head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype),
-      augmented=augmentation_lib.is_on(config))
-
-
-def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
+def create(key: Array, players: players_lib.Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
   """A fresh state: random parameters, the average equal to them, empty optimiser states; made by one compiled program."""
   def make(key: Array) -> GanState:
     generator = players.generator
@@ -103,3 +77,17 @@ def create(key: Array, players: Players, optimizers: optimizers_lib.Optimizers, 
     return GanState(**fields)
 
   return jax.jit(make)(key)
+
+
+def augmentation_of(state: GanState) -> augmentation_lib.AugmentationState | None:
+  """The state's augmentation; None where nothing is augmented."""
+  return state.augmentation if isinstance(state, AugmentedGanState) else None
+
+
+def adapt_augmentation(
+    state: GanState, global_metrics: dict[str, Array], config: ml_collections.ConfigDict) -> tuple[GanState, dict[str, Array]]:
+  """(the state with its augmentation adapted to the global discriminator's turn, metrics); nothing where nothing is augmented."""
+  if not isinstance(state, AugmentedGanState):
+    return state, {}
+  adapted = augmentation_lib.adapt(state.augmentation, global_metrics['real_sign'], state.step, config)
+  return state.replace(augmentation=adapted), {'augmentation/strength': adapted.strength}

@@ -32,7 +32,7 @@ class Ray:
 
 def trace_head(ray: Ray, person: identity_lib.Identity) -> Float[Array, '*shape']:
   """Distance to head or hair by sphere tracing from a bounding ellipsoid."""
-  start, _ = meet_ellipsoid(ray, (0.0, 0.05, -0.08), (0.86, 1.08, 0.96))
+  start, _ = intersect_ellipsoid(ray, (0.0, 0.05, -0.08), (0.86, 1.08, 0.96))
   inside_bound = start < MISS
   distance = jnp.where(inside_bound, start, 9.0)
 
@@ -44,7 +44,7 @@ def trace_head(ray: Ray, person: identity_lib.Identity) -> Float[Array, '*shape'
   return jnp.where(met, distance, MISS)
 
 
-def meet_ellipsoid(ray: Ray, centre: tuple, radii: tuple) -> tuple[Array, Array]:
+def intersect_ellipsoid(ray: Ray, centre: tuple, radii: tuple) -> tuple[Array, Array]:
   """Near and far distance to an axis-aligned ellipsoid."""
   o, d = ray.origin, ray.direction
   inverse = tuple(1.0 / jnp.asarray(radius) for radius in radii)
@@ -53,7 +53,7 @@ def meet_ellipsoid(ray: Ray, centre: tuple, radii: tuple) -> tuple[Array, Array]
   return _roots(dx * dx + dy * dy + dz * dz, ox * dx + oy * dy + oz * dz, ox * ox + oy * oy + oz * oz - 1.0)
 
 
-def meet_neck(ray: Ray, person: identity_lib.Identity) -> Array:
+def intersect_neck(ray: Ray, person: identity_lib.Identity) -> Array:
   """Near distance to the neck: an upright cylinder that leans forward going up."""
   o, d = ray.origin, ray.direction
   dw, ow = d.z - NECK_TILT * d.y, o.z - NECK_TILT * o.y + 0.14
@@ -61,12 +61,12 @@ def meet_neck(ray: Ray, person: identity_lib.Identity) -> Array:
   return jnp.where(o.y + near * d.y < -0.15, near, MISS)
 
 
-def meet_torso(ray: Ray, person: identity_lib.Identity) -> Array:
+def intersect_torso(ray: Ray, person: identity_lib.Identity) -> Array:
   """Near distance to the shoulders."""
-  return meet_ellipsoid(ray, TORSO_CENTRE, (person.shoulder_width, 0.66, 0.50))[0]
+  return intersect_ellipsoid(ray, TORSO_CENTRE, (person.shoulder_width, 0.66, 0.50))[0]
 
 
-def meet_glasses(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]:
+def intersect_glasses(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]:
   """Distances to the frame (rings, bridge and temples) and to the lenses, on a plane before the eyes."""
   o, d = ray.origin, ray.direction
   plane_z, centre_x, centre_y = 0.53, person.eye_spacing + 0.015, anatomy.EYE_HEIGHT - 0.005
@@ -98,13 +98,13 @@ def meet_glasses(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]
   return frame, lens
 
 
-def meet_hat(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]:
+def intersect_hat(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]:
   """Distances to the crown and to the brim, bill or rim."""
   height = 0.36  # of the hat's edge at the middle of the head
   tilt = 0.10  # the edge rises towards the face
   worn = person.hat_height > 0
   skull = anatomy.SKULL_CENTRE
-  crown, _ = meet_ellipsoid(
+  crown, _ = intersect_ellipsoid(
       ray, (skull[0], skull[1] + 0.06, skull[2]),
       (0.60 * person.head_width, jnp.maximum(person.hat_height, 0.1), 0.70))
   point = ray.at(crown)
@@ -112,18 +112,18 @@ def meet_hat(ray: Ray, person: identity_lib.Identity) -> tuple[Array, Array]:
   # Tilted frame of the brim: y' = y - tilt * z.
   sheared = Ray(ray.origin.replace(y=ray.origin.y - tilt * ray.origin.z),
                 ray.direction.replace(y=ray.direction.y - tilt * ray.direction.z))
-  brim, _ = meet_ellipsoid(
+  brim, _ = intersect_ellipsoid(
       sheared, (0.0, height + 0.02, skull[2] + 0.7 * person.brim_length),
       (jnp.maximum(person.brim_width * person.head_width, 0.1), jnp.maximum(person.brim_thickness, 0.01),
        0.72 + 0.3 * jnp.maximum(person.brim_length, 0.0) + 0.4 * jnp.maximum(person.brim_width - 0.7, 0.0)))
   return crown, jnp.where(worn, brim, MISS)
 
 
-def meet_earrings(ray: Ray, person: identity_lib.Identity) -> Array:
+def intersect_earrings(ray: Ray, person: identity_lib.Identity) -> Array:
   """Near distance to the earrings: a ball under each ear."""
   radius = jnp.maximum(person.earring_radius, 0.01)
   x, y, z = earring_centre(person)
-  near = [meet_ellipsoid(ray, (sign * x, y, z), (radius, 1.25 * radius, radius))[0] for sign in (-1.0, 1.0)]
+  near = [intersect_ellipsoid(ray, (sign * x, y, z), (radius, 1.25 * radius, radius))[0] for sign in (-1.0, 1.0)]
   return jnp.where(person.earring_radius > 0, jnp.minimum(*near), MISS)
 
 

@@ -91,8 +91,8 @@ def render(
 @functools.partial(jax.jit, static_argnums=1)
 def _cast(viewpoints, fine_size):
   """The rays of `rays.cast_rays`, unit length and in head units, and their cosines with the camera's axis."""
-  camera = camera_lib.orbit(viewpoints[:, 0], viewpoints[:, 1], image_size=fine_size)
-  pixel = (jnp.arange(fine_size) + 0.5 - fine_size / 2) / camera.focal[0]
+  camera = camera_lib.orbit(viewpoints[:, 0], viewpoints[:, 1])
+  pixel = (jnp.arange(fine_size) + 0.5 - fine_size / 2) / (fine_size * camera.focal[0])
   x, y = jnp.meshgrid(pixel, -pixel, indexing='xy')
   x, y = x.reshape(1, -1), y.reshape(1, -1)
   cosine = 1.0 / jnp.sqrt(x * x + y * y + 1.0)
@@ -117,10 +117,10 @@ def _trace(ray, vectors):
 def _meet(ray, vectors):
   """Distances of the surfaces after HEAD, in the order of `Surface`, and of the lenses."""
   person = _people(vectors)
-  crown, brim = raycaster.meet_hat(ray, person)
-  frame, lens = raycaster.meet_glasses(ray, person)
-  neck, torso = raycaster.meet_neck(ray, person), raycaster.meet_torso(ray, person)
-  return [neck, torso, crown, brim, raycaster.meet_earrings(ray, person), frame], lens
+  crown, brim = raycaster.intersect_hat(ray, person)
+  frame, lens = raycaster.intersect_glasses(ray, person)
+  neck, torso = raycaster.intersect_neck(ray, person), raycaster.intersect_torso(ray, person)
+  return [neck, torso, crown, brim, raycaster.intersect_earrings(ray, person), frame], lens
 
 
 @jax.jit

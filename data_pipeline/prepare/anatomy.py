@@ -162,7 +162,7 @@ _HEIGHTS = [name for name in RULES if ' above ' in name or ' on top' in name]
 def kept_rules(one: Moments) -> dict[str, bool]:
   """Whether a label map keeps each rule that applies to it."""
   verdicts = {name: rule(one) for name, rule in RULES.items()}
-  return {name: bool(verdict) for name, verdict in verdicts.items() if verdict is not None}
+  return {name: bool(outputs) for name, outputs in verdicts.items() if outputs is not None}
 
 
 def fit(one: Moments) -> float:
@@ -199,7 +199,7 @@ class OrderVerdict:
   is_wrong: bool
 
   def line(self) -> str:
-    """The verdict for a person who declared a wrong order."""
+    """The outputs for a person who declared a wrong order."""
     best, fitting = next(iter(self.fits.items()))
     own = self.fits[self.declared]
     broken = f'; it breaks: {", ".join(self.broken)}' if self.broken else ''

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import faults
 
 

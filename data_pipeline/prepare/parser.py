@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 import tqdm
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
 from data_pipeline.prepare import layouts

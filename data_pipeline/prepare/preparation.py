@@ -22,7 +22,7 @@ import unicodedata
 
 import tqdm
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
@@ -104,9 +104,9 @@ def run(settings: Settings, note: Callable[[str], None] = print) -> report.Summa
       raise StrictFault(listing.refused[0].line())
     note(f'{len(listing.candidates)} images in {settings.input}, layout {layout}')
     viewpoints = _read_viewpoints(settings.viewpoints)
-    candidates, fingerprint, verdict = _labelled(settings, listing, order, work)
-    if verdict is not None and verdict.is_wrong and settings.check_order:
-      raise WrongOrder(verdict.line())
+    candidates, fingerprint, outputs = _labelled(settings, listing, order, work)
+    if outputs is not None and outputs.is_wrong and settings.check_order:
+      raise WrongOrder(outputs.line())
     recipe = plan.Recipe(
         sizes=tuple(sorted(settings.sizes)), order=tuple(sorted(order.labels.items())), align=settings.align,
         max_pixels=settings.max_pixels, validation_share=settings.validation_share, has_viewpoints=viewpoints is not None,
@@ -118,7 +118,7 @@ def run(settings: Settings, note: Callable[[str], None] = print) -> report.Summa
     folders = _assemble(output, recipe, journal, shards, pages)
     try:
       summary = report.write(
-          output / 'report', pages, listing.refused, folders, order=order.name, verdict=verdict, layout=layout,
+          output / 'report', pages, listing.refused, folders, order=order.name, outputs=outputs, layout=layout,
           sizes=recipe.sizes, aligned=settings.align, has_viewpoints=recipe.has_viewpoints)
     except OSError as error:
       raise atomic_files.explained(error, 'write report', output / 'report') from error
@@ -187,7 +187,7 @@ def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
 
 
 def _labelled(settings: Settings, listing: layouts.Listing, order: label_orders.LabelOrder, work: pathlib.Path):
-  """(candidates with labels, hash of the parser, verdict on the label order): some are parsed and checked first, then all."""
+  """(candidates with labels, hash of the parser, outputs on the label order): some are parsed and checked first, then all."""
   candidates = list(listing.candidates)
   step = max(1, len(candidates) // _ORDER_SAMPLE)
   chosen = candidates[::step]
@@ -196,10 +196,10 @@ def _labelled(settings: Settings, listing: layouts.Listing, order: label_orders.
   parser = parser_lib.Parser(settings.parser)
   folder = work / f'labels-{parser.fingerprint}'
   try:
-    verdict = _judge(parser_lib.with_label_maps(chosen, parser, folder, settings.max_pixels, 'parse a sample'), order, settings.max_pixels)
-    if verdict is not None and verdict.is_wrong and settings.check_order:
-      return candidates, parser.fingerprint, verdict
-    return parser_lib.with_label_maps(candidates, parser, folder, settings.max_pixels), parser.fingerprint, verdict
+    outputs = _judge(parser_lib.with_label_maps(chosen, parser, folder, settings.max_pixels, 'parse a sample'), order, settings.max_pixels)
+    if outputs is not None and outputs.is_wrong and settings.check_order:
+      return candidates, parser.fingerprint, outputs
+    return parser_lib.with_label_maps(candidates, parser, folder, settings.max_pixels), parser.fingerprint, outputs
   except OSError as error:
     raise atomic_files.explained(error, 'write label maps to', folder) from error
 

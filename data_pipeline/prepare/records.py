@@ -18,7 +18,7 @@ from array_record.python import array_record_module
 from PIL import Image
 import tensorflow_datasets as tfds
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from data_pipeline import quiet_tfds
 from data_pipeline import vocabularies
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import alignment
 from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import faults
@@ -23,7 +23,7 @@ from data_pipeline.prepare import report_page
 from data_pipeline.prepare.faults import Note
 
 # Mean share of the pixels in head-and-shoulders portraits, (lowest, highest): drawn wide around what FFHQ-like crops show, and to be
-# read as a question, not as a verdict. Labels that may well be absent from a whole folder start at 0.
+# read as a question, not as a outputs. Labels that may well be absent from a whole folder start at 0.
 USUAL_SHARES = {
     'background': (0.08, 0.70), 'skin': (0.12, 0.50), 'nose': (0.008, 0.06), 'eye_g': (0.0, 0.04), 'l_eye': (0.0008, 0.012),
     'r_eye': (0.0008, 0.012), 'l_brow': (0.001, 0.015), 'r_brow': (0.001, 0.015), 'l_ear': (0.0003, 0.025), 'r_ear': (0.0003, 0.025),
@@ -56,7 +56,7 @@ class Summary:
 
 def write(
     folder: pathlib.Path, pages: Sequence[journal.Page], refused_by_name: Sequence[faults.Refusal], folders: dict[int, pathlib.Path], *,
-    order: str, verdict: anatomy.OrderVerdict | None, layout: str, sizes: Sequence[int], aligned: bool, has_viewpoints: bool,
+    order: str, outputs: anatomy.OrderVerdict | None, layout: str, sizes: Sequence[int], aligned: bool, has_viewpoints: bool,
 ) -> Summary:
   """Writes report.json, index.html and its pictures.
 
@@ -66,7 +66,7 @@ def write(
     refused_by_name: files that were refused before anything was decoded.
     folders: data set of each size.
     order: name of the declared label order.
-    verdict: what anatomy says of it, if there was a label map to look at.
+    outputs: what anatomy says of it, if there was a label map to look at.
     layout: of the input.
     sizes: of the records.
     aligned: whether pictures were cropped by their landmarks.
@@ -78,11 +78,11 @@ def write(
   for page in pages:
     counts[page.split] += len(page.kept)
   labels = label_table(kept)
-  warnings = _warnings(kept, labels, verdict, aligned)
+  warnings = _warnings(kept, labels, outputs, aligned)
   story = dict(
       kept=dict(counts), num_kept=len(kept), num_refused=len(refused), layout=layout, label_order=order, sizes=list(sizes),
       aligned=aligned, has_viewpoints=has_viewpoints,
-      anatomy=dict(fits=verdict.fits, broken=list(verdict.broken), left_is_right=verdict.mirrored) if verdict else None,
+      anatomy=dict(fits=outputs.fits, broken=list(outputs.broken), left_is_right=outputs.mirrored) if outputs else None,
       warnings=list(warnings), labels=labels,
       refused=[dict(file=one.file, fault=one.fault.name.lower(), line=one.line()) for one in refused],
       noted={note.name.lower(): dict(what=note.value, files=sorted(one.file for one in kept if note in one.notes))
@@ -107,13 +107,13 @@ def label_table(kept: Sequence[journal.Kept]) -> dict[str, dict[str, Any]]:
   return table
 
 
-def _warnings(kept, labels, verdict: anatomy.OrderVerdict | None, aligned: bool) -> tuple[str, ...]:
+def _warnings(kept, labels, outputs: anatomy.OrderVerdict | None, aligned: bool) -> tuple[str, ...]:
   """One line for each thing that a person should look at."""
   if not kept:
     return ('no picture was kept',)
   lines = []
-  if verdict is not None and verdict.is_wrong:
-    lines.append(verdict.line())
+  if outputs is not None and outputs.is_wrong:
+    lines.append(outputs.line())
   absent = [name for name, row in labels.items() if not row['present']]
   if absent:
     lines.append(f'no picture shows {", ".join(absent)}: the generator can\'t learn what it never sees')

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from cnerf_jax import atomic_files
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
 from data_pipeline import stored_records
 from data_pipeline.prepare import journal

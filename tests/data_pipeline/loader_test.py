@@ -33,7 +33,7 @@ def prepared(tmp_path_factory):
 import json, sys
 import ml_collections
 from data_pipeline import loader
-loader.prepare(ml_collections.ConfigDict(json.loads(sys.argv[1])))
+loader.open(ml_collections.ConfigDict(json.loads(sys.argv[1]))).prepare()
 assert 'tensorflow' not in sys.modules
 """
   config = json.dumps(data_config(directory).to_dict())
@@ -44,12 +44,12 @@ assert 'tensorflow' not in sys.modules
 def test_splits_hold_what_the_builder_promises(prepared):
   """Sizes, shapes, ranges, and the ten views of each test person."""
   config = data_config(prepared)
-  train = loader.load_split(config, 'train', image_size=16, dilate=False)
+  train = loader.open(config).load_split('train', image_size=16, dilate=False)
   assert train['image'].shape == (36, 16, 16, 3) and train['semantic_mask'].shape == (36, 16, 16, 12)
   assert train['image'].min() >= -1 and train['image'].max() <= 1
   np.testing.assert_allclose(train['semantic_mask'].sum(-1), 1, rtol=1e-6)
-  assert len(loader.load_split(config, 'validation', image_size=16)['image']) == 5
-  test = loader.load_split(config, 'test', image_size=8)
+  assert len(loader.open(config).load_split('validation', image_size=16)['image']) == 5
+  test = loader.open(config).load_split('test', image_size=8)
   views = test['viewpoint'].reshape(2, 10, 2)
   np.testing.assert_allclose(views[..., 0], np.tile(camera_lib.multi_view_azimuths(), (2, 1)), atol=1e-6)
   assert not views[..., 1].any()
@@ -60,7 +60,7 @@ def test_splits_hold_what_the_builder_promises(prepared):
 
 def test_records_can_be_drawn_again_from_their_parameters(prepared):
   """The identity vector and the viewpoint in a record are the whole truth about its picture."""
-  train = loader.load_split(data_config(prepared), 'train', image_size=16, max_examples=16, dilate=False)
+  train = loader.open(data_config(prepared)).load_split('train', image_size=16, max_examples=16, dilate=False)
   again = rendering.render(train['identity'], train['viewpoint'], image_size=16)
   np.testing.assert_allclose(train['image'], np.asarray(again.image) * (2 / 255) - 1, atol=1e-6)
   np.testing.assert_array_equal(train['semantic_mask'].argmax(-1), again.label)
@@ -69,14 +69,14 @@ def test_records_can_be_drawn_again_from_their_parameters(prepared):
 
 def test_no_person_is_in_two_splits(prepared):
   """Validation and test people are held out."""
-  vectors = [loader.load_split(data_config(prepared), split, image_size=16)['identity']
+  vectors = [loader.open(data_config(prepared)).load_split(split, image_size=16)['identity']
              for split in ('train', 'validation', 'test')]
   assert len(np.unique(np.concatenate(vectors), axis=0)) == 36 + 5 + 2
 
 
 def test_training_resumes_bitwise(prepared):
   """State taken in the middle of the second epoch continues with the very batches that would have come."""
-  make = lambda: loader.training_iterator(data_config(prepared), image_size=8, batch_size=4, seed=7)
+  make = lambda: loader.open(data_config(prepared)).training_iterator(image_size=8, batch_size=4, seed=7)
   iterator = make()
   for _ in range(13):
     next(iterator)
@@ -94,7 +94,7 @@ def test_training_resumes_bitwise(prepared):
 def test_training_order_depends_on_the_seed_and_shuffles_each_epoch(prepared):
   """The same seed repeats a run, another one does not, and every example comes once an epoch."""
   def views(seed):
-    iterator = loader.training_iterator(data_config(prepared), image_size=8, batch_size=36, seed=seed)
+    iterator = loader.open(data_config(prepared)).training_iterator(image_size=8, batch_size=36, seed=seed)
     return next(iterator)['viewpoint'], next(iterator)['viewpoint']
   first, second = views(0)
   np.testing.assert_array_equal(first, views(0)[0])
@@ -106,8 +106,8 @@ def test_training_order_depends_on_the_seed_and_shuffles_each_epoch(prepared):
 def test_hosts_read_disjoint_shards(prepared):
   """Two hosts together read each example once an epoch."""
   shards = [
-      next(loader.training_iterator(
-          data_config(prepared), image_size=8, batch_size=18, seed=0, shard_index=shard, shard_count=2))['viewpoint']
+      next(loader.open(data_config(prepared)).training_iterator(
+            image_size=8, batch_size=18, seed=0, shard_index=shard, shard_count=2))['viewpoint']
       for shard in range(2)]
   assert len(np.unique(np.concatenate(shards)[:, 0])) == 36
 
@@ -115,13 +115,13 @@ def test_hosts_read_disjoint_shards(prepared):
 def test_nine_classes_and_dilation(prepared):
   """The config's class set decides the channels; dilation only ever adds to thin classes."""
   config = data_config(prepared, class_set='ffhq9')
-  dilated = loader.load_split(config, 'test', image_size=16)['semantic_mask']
-  plain = loader.load_split(config, 'test', image_size=16, dilate=False)['semantic_mask']
+  dilated = loader.open(config).load_split('test', image_size=16)['semantic_mask']
+  plain = loader.open(config).load_split('test', image_size=16, dilate=False)['semantic_mask']
   assert plain.shape[-1] == 9
   eye, face = semantics.FFHQ9.index('eye'), semantics.FFHQ9.index('face')
   assert dilated[..., eye].mean() > 1.3 * plain[..., eye].mean()
   np.testing.assert_array_equal(dilated[..., face], plain[..., face])
-  off = loader.load_split(data_config(prepared, class_set='ffhq9', dilation='none'), 'test', image_size=16)
+  off = loader.open(data_config(prepared, class_set='ffhq9', dilation='none')).load_split('test', image_size=16)
   np.testing.assert_array_equal(off['semantic_mask'], plain)
 
 
@@ -129,8 +129,8 @@ def test_any_prepared_folder_is_read_by_its_name(prepared):
   """Other data sets of the record format need no code: the folder with dataset_info.json is enough."""
   version = next(prepared.glob('portraits/*/1.0.0'))
   config = data_config(version, name='my_photos')
-  loader.prepare(config)
-  assert loader.load_split(config, 'validation', image_size=8)['image'].shape == (5, 8, 8, 3)
+  loader.open(config).prepare()
+  assert loader.open(config).load_split('validation', image_size=8)['image'].shape == (5, 8, 8, 3)
 
 
 @pytest.mark.parametrize('changes, error, message', [
@@ -140,7 +140,7 @@ def test_any_prepared_folder_is_read_by_its_name(prepared):
 def test_what_is_missing_is_named_with_its_remedy(prepared, changes, error, message):
   """One line: the value, the rule, the remedy."""
   with pytest.raises(error, match=message) as raised:
-    next(loader.training_iterator(data_config(prepared, **changes), image_size=8, batch_size=2, seed=0))
+    next(loader.open(data_config(prepared, **changes)).training_iterator(image_size=8, batch_size=2, seed=0))
   assert '\n' not in str(raised.value)
 
 
@@ -151,14 +151,14 @@ def test_what_is_missing_is_named_with_its_remedy(prepared, changes, error, mess
 def test_sizes_that_do_not_fit_are_refused_at_once(prepared, options, message):
   """Before the first batch, not after a compilation."""
   with pytest.raises(ValueError, match=message):
-    loader.training_iterator(data_config(prepared), seed=0, **options)
+    loader.open(data_config(prepared)).training_iterator(seed=0, **options)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
   """A data.dir below a file can never be made."""
   (tmp_path / 'file').write_text('')
   with pytest.raises(OSError, match='cannot write portraits to data.dir .*file/data .*; set --config.data.dir'):
-    loader.prepare(data_config(tmp_path / 'file' / 'data'))
+    loader.open(data_config(tmp_path / 'file' / 'data')).prepare()
 
 
 def test_interrupted_generation_leaves_nothing_that_looks_complete(tmp_path, monkeypatch):
@@ -175,12 +175,12 @@ def test_interrupted_generation_leaves_nothing_that_looks_complete(tmp_path, mon
 
   monkeypatch.setattr(builder, '_records', interrupted)
   with pytest.raises(KeyboardInterrupt):
-    loader.prepare(config)
+    loader.open(config).prepare()
   with pytest.raises(FileNotFoundError):
-    loader.load_split(config, 'train', image_size=8)
+    loader.open(config).load_split('train', image_size=8)
   monkeypatch.setattr(builder, '_records', whole)
-  loader.prepare(config)
-  assert len(loader.load_split(config, 'train', image_size=8)['image']) == 20
+  loader.open(config).prepare()
+  assert len(loader.open(config).load_split('train', image_size=8)['image']) == 20
 
 
 def test_depth_survives_its_16_bits():

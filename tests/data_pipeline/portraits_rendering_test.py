@@ -29,17 +29,17 @@ def portraits():
 
 def project(points, viewpoint):
   """Continuous pixel (column, row) and depth of world points."""
-  camera = camera_lib.orbit(viewpoint[0], viewpoint[1], image_size=SIZE)
+  camera = camera_lib.orbit(viewpoint[0], viewpoint[1])
   rotation, position = np.asarray(camera.cam_to_world[:, :3]), np.asarray(camera.cam_to_world[:, 3])
   local = (points - position) @ rotation
   depth = -local[..., 2]
-  focal = float(camera.focal)
+  focal = SIZE * float(camera.focal)
   return SIZE / 2 + focal * local[..., 0] / depth, SIZE / 2 - focal * local[..., 1] / depth, depth
 
 
 def unproject(depth, viewpoint):
   """World points of all pixels."""
-  camera = camera_lib.orbit(viewpoint[0], viewpoint[1], image_size=SIZE)
+  camera = camera_lib.orbit(viewpoint[0], viewpoint[1])
   rays = rays_lib.cast_rays(camera, image_size=SIZE)
   return np.asarray(rays.origins + depth.reshape(-1, 1) * rays.directions)
 
@@ -131,7 +131,7 @@ def test_rays_are_those_of_the_package():
   """The supersampled rays are `rays.cast_rays` of the same camera at twice the size."""
   views = jnp.array([[0.3, -0.1], [-0.5, 0.2]])
   ray, cosine = rendering._cast(views, 16)
-  expected = rays_lib.cast_rays(camera_lib.orbit(views[:, 0], views[:, 1], image_size=16), image_size=16)
+  expected = rays_lib.cast_rays(camera_lib.orbit(views[:, 0], views[:, 1]), image_size=16)
   for axis, direction in enumerate((ray.direction.x, ray.direction.y, ray.direction.z)):
     np.testing.assert_allclose(direction, expected.viewdirs[..., axis], atol=2e-6)
   norms = np.linalg.norm(np.asarray(expected.directions), axis=-1)

@@ -45,13 +45,13 @@ def data_config(folder, **changes):
 
 
 def batches(config, count, seed=3, batch_size=8):
-  iterator = loader.training_iterator(config, image_size=SIZE, batch_size=batch_size, seed=seed)
+  iterator = loader.open(config).training_iterator(image_size=SIZE, batch_size=batch_size, seed=seed)
   return [next(iterator) for _ in range(count)], iterator
 
 
 def test_about_half_are_mirrored_image_mask_and_azimuth_together(prepared):
   """Protects the pairs: each example is a record or its whole mirror image, never half of one."""
-  whole = loader.load_split(data_config(prepared), 'train', image_size=SIZE)
+  whole = loader.open(data_config(prepared)).load_split('train', image_size=SIZE)
   found, _ = batches(data_config(prepared), 20)
   mirrored = 0
   for batch in found:
@@ -82,7 +82,7 @@ def test_mirroring_resumes_bitwise_and_depends_on_the_seed(prepared):
   first, iterator = batches(data_config(prepared), 7)
   state = json.loads(json.dumps(iterator.get_state()))
   expected = [next(iterator) for _ in range(6)]
-  resumed = loader.training_iterator(data_config(prepared), image_size=SIZE, batch_size=8, seed=3)
+  resumed = loader.open(data_config(prepared)).training_iterator(image_size=SIZE, batch_size=8, seed=3)
   resumed.set_state(state)
   for batch in expected:
     again = next(resumed)
@@ -97,7 +97,7 @@ def test_mirroring_resumes_bitwise_and_depends_on_the_seed(prepared):
 @pytest.mark.parametrize('class_set', [semantics.FFHQ12, semantics.FFHQ9], ids=lambda one: one.name)
 def test_labels_merge_from_the_19(prepared, class_set):
   """Protects the classes: the config decides at read time, by the tables of CelebAMask-HQ."""
-  split = loader.load_split(data_config(prepared, class_set=class_set.name), 'train', image_size=SIZE)
+  split = loader.open(data_config(prepared, class_set=class_set.name)).load_split('train', image_size=SIZE)
   for i in range(COUNT):
     labels = faces.face(i, SIZE, PARTS)[1]
     np.testing.assert_array_equal(split['semantic_mask'][i].argmax(-1), np.array(class_set.celebamask_hq)[labels])
@@ -105,18 +105,18 @@ def test_labels_merge_from_the_19(prepared, class_set):
 
 def test_record_sizes_live_side_by_side(prepared):
   """Protects data for both stages in one folder, and names the sizes there are."""
-  assert loader.load_split(data_config(prepared, record_size=32), 'train', image_size=32, max_examples=2)['image'].shape == (2, 32, 32, 3)
+  assert loader.open(data_config(prepared, record_size=32)).load_split('train', image_size=32, max_examples=2)['image'].shape == (2, 32, 32, 3)
   with pytest.raises(FileNotFoundError, match='there are records of 16, 32 pixels: set --config.data.record_size') as error:
-    loader.prepare(data_config(prepared, record_size=64))
+    loader.open(data_config(prepared, record_size=64)).prepare()
   assert '\n' not in str(error.value)
 
 
 def test_records_without_viewpoints_say_so(tmp_path):
   """Protects photographs: no camera is made up for them."""
   folder = write(tmp_path, has_viewpoints=False)
-  assert loader.promise(data_config(folder)) == (COUNT, False)
+  assert (loader.open(data_config(folder)).num_train, loader.open(data_config(folder)).has_viewpoints) == (COUNT, False)
   assert set(batches(data_config(folder), 1)[0][0]) == {'image', 'semantic_mask'}
-  assert set(loader.load_split(data_config(folder), 'train', image_size=8)) == {'image', 'semantic_mask'}
+  assert set(loader.open(data_config(folder)).load_split('train', image_size=8)) == {'image', 'semantic_mask'}
 
 
 @pytest.mark.parametrize('change, message', [
@@ -128,7 +128,7 @@ def test_classes_that_do_not_fit_are_refused(tmp_path, change, message):
   folder = write(tmp_path)
   metadata = next(folder.glob('real_portraits/*/1.0.0/metadata.json'))
   metadata.write_text(json.dumps(json.loads(metadata.read_text()) | change))
-  for start in (loader.prepare, loader.promise, lambda config: loader.training_iterator(config, image_size=8, batch_size=2, seed=0)):
+  for start in (loader.open, lambda config: loader.open(config).prepare()):
     with pytest.raises(ValueError, match=message) as error:
       start(data_config(folder))
     assert '\n' not in str(error.value)
@@ -137,4 +137,4 @@ def test_classes_that_do_not_fit_are_refused(tmp_path, change, message):
 def test_unknown_dilation_is_refused(prepared):
   """Protects from typing errors."""
   with pytest.raises(ValueError, match="data.dilation 'wide' is not known; use one of none, overlap, exclusive"):
-    loader.prepare(data_config(prepared, dilation='wide'))
+    loader.open(data_config(prepared, dilation='wide')).prepare()

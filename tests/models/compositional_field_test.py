@@ -39,7 +39,7 @@ def with_bank(params, change):
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def _query(generator, params, styles, classes):
-  return sampler.portrait(generator, params, styles, classes).query(POINTS, VIEWDIRS)
+  return sampler.radiance_field(generator, params, styles, classes).query(POINTS, VIEWDIRS)
 
 
 def query(generator, params, styles=STYLES, classes=None):
@@ -92,7 +92,7 @@ def test_permuting_classes_permutes_masks(mask_fusion):
   """Protects the class axis: rows of bank and styles permuted together permute the mask's channels and nothing else."""
   generator, params = make(mask_fusion=mask_fusion, base='sphere')
   order = np.array([2, 0, 1])
-  camera = camera_lib.orbit(jnp.array([0.2, -0.1]), jnp.zeros(2), image_size=4)
+  camera = camera_lib.orbit(jnp.array([0.2, -0.1]), jnp.zeros(2))
   render = jax.jit(lambda params, styles: sampler.render(generator, params, styles, camera, image_size=4, num_samples=4))
   straight = render(params, STYLES)
   permuted = render(with_bank(params, lambda bank: jax.tree.map(lambda x: x[order], bank)), STYLES[:, order])
@@ -156,7 +156,7 @@ def test_shape_style_moves_shape_and_texture_style_does_not_move_masks():
 def test_sdf_is_the_same_by_every_road(base):
   """Protects the eikonal loss: `sdf` alone equals the sdf of `query`, and is base + residuals, for any shape of points."""
   generator, params = make(base=base)
-  ask = lambda f: jax.jit(lambda params: f(sampler.portrait(generator, params, STYLES)))(params)
+  ask = lambda f: jax.jit(lambda params: f(sampler.radiance_field(generator, params, STYLES)))(params)
   sdf, base, residual, flat = ask(lambda field: (
       field.sdf(POINTS), field.base_sdf(POINTS), field.residual_sdf(POINTS), field.sdf(POINTS.reshape(2, -1, 3))))
   np.testing.assert_allclose(sdf, query(generator, params).sdf, atol=1e-5)
@@ -168,7 +168,7 @@ def test_color_is_the_color_head_of_the_feature():
   """Protects the folded colour head: with one class, raw mask m, colour logit = W (m f) + m b for the feature asked for by itself."""
   generator = tiny.make_generator(num_classes=1)
   params = tiny.make_params(generator)
-  portrait = lambda params: sampler.portrait(generator, params, STYLES[:, :1])
+  portrait = lambda params: sampler.radiance_field(generator, params, STYLES[:, :1])
   features = jax.jit(lambda params: portrait(params).features(POINTS, VIEWDIRS))(params)
   sample = query(generator, params, STYLES[:, :1])
   bank = params['params']['field']['bank']
@@ -180,7 +180,7 @@ def test_start_from_zero_is_the_sphere():
   """Protects the recommended start: residuals exactly zero, so the sdf is the sphere's."""
   generator, params = make(base='sphere', residual_from_zero=True, residual_scale=0.25)
   ask = jax.jit(lambda params: (lambda field: (field.residual_sdf(POINTS), field.sdf(POINTS)))(
-      sampler.portrait(generator, params, STYLES)))
+      sampler.radiance_field(generator, params, STYLES)))
   residual, sdf = ask(params)
   assert (np.asarray(residual) == 0).all()
   np.testing.assert_allclose(sdf, np.linalg.norm(POINTS, axis=-1) - 0.06, atol=1e-6)

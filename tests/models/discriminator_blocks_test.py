@@ -67,13 +67,13 @@ def test_verdicts_have_their_shapes_and_see_both_inputs():
   judge_global = global_discriminator.GlobalDiscriminator((8, 8, 8))
   judge_region = semantic_discriminator.SemanticDiscriminator(5, (8, 8), 8)
   for judge, inputs, outputs in (
-      (judge_global, (image, mask), dict(realness=(4,), viewpoint=(4, 2))),
-      (judge_region, (image, mask[..., :1]), dict(realness=(4,), class_logits=(4, 5)))):
+      (judge_global, (image, mask), dict(realness_logits=(4,), viewpoint=(4, 2))),
+      (judge_region, (image, mask[..., :1]), dict(realness_logits=(4,), class_logits=(4, 5)))):
     params = jax.jit(judge.init)(jax.random.key(0), *inputs)
-    verdict = jax.jit(judge.apply)(params, *inputs)
-    assert {name: getattr(verdict, name).shape for name in outputs} == outputs
+    outputs = jax.jit(judge.apply)(params, *inputs)
+    assert {name: getattr(outputs, name).shape for name in outputs} == outputs
     for by_input in jax.jit(jax.grad(
-        lambda *x, p=params, j=judge: jnp.sum(j.apply(p, *x).realness), argnums=(0, 1)))(*inputs):
+        lambda *x, p=params, j=judge: jnp.sum(j.apply(p, *x).realness_logits), argnums=(0, 1)))(*inputs):
       assert (np.abs(np.asarray(by_input)).sum(axis=(1, 2, 3)) > 0).all()
 
 

@@ -7,6 +7,7 @@ import pytest
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import local_generator
+from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
@@ -20,7 +21,7 @@ def count(tree) -> int:
 @pytest.fixture(scope='module')
 def state():
   config = ffhq12_published.get_config()
-  players, optimizers = train_state.make_players(config), optimizers_lib.make_optimizers(config)
+  players, optimizers = players_lib.make_players(config), optimizers_lib.make_optimizers(config)
   return jax.eval_shape(
       lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
 

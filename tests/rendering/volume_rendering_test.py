@@ -51,7 +51,7 @@ def random_rotation():
 
 
 def make_view(rotation=None):
-  camera = camera_lib.orbit(jnp.array([0.3, -0.2]), jnp.array([0.1, 0.2]), image_size=IMAGE_SIZE)
+  camera = camera_lib.orbit(jnp.array([0.3, -0.2]), jnp.array([0.1, 0.2]))
   if rotation is not None:
     camera = camera.replace(cam_to_world=jnp.asarray(rotation) @ camera.cam_to_world)
   rays = rays_lib.cast_rays(camera, image_size=IMAGE_SIZE)

@@ -26,7 +26,7 @@ def global_gradients(game):
   players, state, real, fake = game
 
   def terms(params, image, mask):
-    return discriminator_step.global_terms(players, params, real, image, mask, fake['viewpoint'])[0]
+    return discriminator_step.global_terms(players, params, real, dict(image=image, semantic_mask=mask, viewpoint=fake['viewpoint']))[0]
 
   jacobian = jax.jit(jax.jacrev(terms, argnums=(0, 1, 2)))
   return jacobian(state.global_discriminator_params, fake['image'], fake['semantic_mask'])
@@ -53,34 +53,34 @@ def test_only_fakes_terms_see_fakes(global_gradients):
     assert (by_fake > 0) == (term in ('adversarial', 'viewpoint')), term
 
 
-def test_semantic_terms_are_finite_and_judge_regions(game):
+def test_semantic_terms_are_finite_and_of_regions(game):
   """Protects the semantic discriminator's turn: R1 is of the cut-out region, the class loss of reals and fakes."""
   players, state, real, fake = game
   real_class = jnp.arange(8) % tiny.NUM_CLASSES
   fake_class = (real_class + 1) % tiny.NUM_CLASSES
   params = state.semantic_discriminator_params
-  terms, figures = jax.jit(lambda p: discriminator_step.semantic_terms(
-      players, p, real, fake['image'], fake['semantic_mask'], real_class, fake_class))(params)
+  terms, metrics = jax.jit(lambda p: discriminator_step.semantic_terms(
+      players, p, real, fake, real_class, fake_class))(params)
   region, mask = semantic_discriminator.cut_out(real['image'], real['semantic_mask'], real_class)
-  judge = lambda *x: players.semantic_discriminator.apply(params, *x)
-  by_region, by_mask = jax.jit(lambda *x: r1.r1_penalties(lambda *y: judge(*y).realness, *x))(region, mask)
+  discriminate = lambda *x: players.semantic_discriminator.apply(params, *x)
+  by_region, by_mask = jax.jit(lambda *x: r1.r1_penalties(lambda *y: discriminate(*y).realness_logits, *x))(region, mask)
   np.testing.assert_allclose(terms['r1_image'], by_region, rtol=1e-4)
   np.testing.assert_allclose(terms['r1_mask'], by_mask, rtol=1e-4)
   logits = np.concatenate([
-      judge(region, mask).class_logits,
-      judge(*semantic_discriminator.cut_out(fake['image'], fake['semantic_mask'], fake_class)).class_logits]).astype(np.float64)
+      discriminate(region, mask).class_logits,
+      discriminate(*semantic_discriminator.cut_out(fake['image'], fake['semantic_mask'], fake_class)).class_logits]).astype(np.float64)
   likelihood = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   expected = -2 * likelihood[np.arange(16), np.concatenate([real_class, fake_class])].mean()
   np.testing.assert_allclose(terms['semantic_class'], expected, rtol=1e-4)
-  assert all(0 <= figures[name] <= 1 for name in ('accuracy', 'class_accuracy'))
+  assert all(0 <= metrics[name] <= 1 for name in ('accuracy', 'class_accuracy'))
 
 
-def test_share_of_r1_is_of_a_strided_half(game):
-  """Protects cheap R1: a share of a half is the penalty of every second real, at the same weight."""
+def test_fraction_of_r1_is_of_a_strided_half(game):
+  """Protects cheap R1: a fraction of a half is the penalty of every second real, at the same weight."""
   players, state, real, fake = game
   params = state.global_discriminator_params
-  terms = lambda share, real: discriminator_step.global_terms(
-      players, params, real, fake['image'][:4], fake['semantic_mask'][:4], fake['viewpoint'][:4], share)[0]
+  terms = lambda fraction, real: discriminator_step.global_terms(
+      players, params, real, {name: value[:4] for name, value in fake.items()}, fraction)[0]
   half = jax.jit(lambda: terms(0.5, real | {'viewpoint': real['viewpoint']}))
   real_half = {name: value[::2] for name, value in real.items()}
   cut, whole = half(), jax.jit(lambda: terms(1.0, real_half))()
@@ -95,7 +95,7 @@ def test_weights_multiply_terms():
 
 
 def test_bfloat16_discriminators_learn_the_same_from_float32_parameters(game):
-  """Protects the narrow choice: parameters, verdicts and gradients stay float32, the gradients, R1's too, point where they did."""
+  """Protects the narrow choice: parameters, outputs and gradients stay float32, the gradients, R1's too, point where they did."""
   players, state, real, fake = game
   narrow, _, _ = tiny.make_run(tiny.make_config(batch_size=8, discriminator_dtype='bfloat16'))
   real_class = fake_class = jnp.arange(8) % tiny.NUM_CLASSES
@@ -103,9 +103,9 @@ def test_bfloat16_discriminators_learn_the_same_from_float32_parameters(game):
   def gradients(players):
     def losses(global_params, semantic_params):
       terms = discriminator_step.global_terms(
-          players, global_params, real, fake['image'], fake['semantic_mask'], fake['viewpoint'])[0]
+          players, global_params, real, fake)[0]
       more = discriminator_step.semantic_terms(
-          players, semantic_params, real, fake['image'], fake['semantic_mask'], real_class, fake_class)[0]
+          players, semantic_params, real, fake, real_class, fake_class)[0]
       return terms | {f'semantic_{name}': value for name, value in more.items()}
     return jax.jit(jax.jacrev(losses, argnums=(0, 1)))(state.global_discriminator_params, state.semantic_discriminator_params)
 
@@ -120,10 +120,10 @@ def test_bfloat16_reaches_every_convolution_of_the_branches():
   """Protects the choice's purpose: no convolution of a branch is left in float32 by a module that forgot to pass it on."""
   players = tiny.make_players(tiny.make_config(image_size=16, discriminator_dtype='bfloat16'))
   image, mask = jnp.zeros((4, 16, 16, 3)), jnp.zeros((4, 16, 16, tiny.NUM_CLASSES))
-  judge = players.global_discriminator.clone(channels=(8, 8, 16, 16))
-  params = jax.eval_shape(judge.init, jax.random.key(0), image, mask)
+  discriminate = players.global_discriminator.clone(channels=(8, 8, 16, 16))
+  params = jax.eval_shape(discriminate.init, jax.random.key(0), image, mask)
   convolutions = [
-      line for line in str(jax.make_jaxpr(judge.apply)(params, image, mask)).splitlines()
+      line for line in str(jax.make_jaxpr(discriminate.apply)(params, image, mask)).splitlines()
       if 'conv_general_dilated[' in line or 'dot_general[' in line]
   narrow = [line for line in convolutions if ':bf16[' in line]
   assert len(convolutions) - len(narrow) == 1 and len(narrow) == 2 * (1 + 3 * 2 + 1)  # all but the head

@@ -49,7 +49,7 @@ def test_fakes_are_asked_for_what_they_are():
 
 def test_fakes_are_drawn_as_the_config_says():
   """Protects the randomness of a step: shapes, ranges, spread, the share of samples for the eikonal loss; one key, one draw."""
-  config = tiny.make_config(eikonal_share=0.25, camera__azimuth_std=0.5)
+  config = tiny.make_config(eikonal_fraction=0.25, camera__azimuth_std=0.5)
   draw = draws.draw_fakes(jax.random.key(0), 500, config, num_classes=3, render_size=4)
   assert draw.latents.z.shape == (500, 2, 8) and draw.latents.choice.shape == (500, 3)
   assert draw.jitter.shape == (500, 16) and draw.eikonal_indices.shape == (500, 16)
@@ -63,11 +63,11 @@ def test_fakes_are_drawn_as_the_config_says():
 @pytest.mark.parametrize('share, held', [(0.0001, 1), (0.0625, 64), (0.1, 128)])
 def test_points_of_the_eikonal_loss_cut_into_chunks(share, held):
   """Protects memory and speed: a number of points without divisors would make chunks of single points."""
-  assert draws.draw_eikonal_indices(jax.random.key(0), 2, num_points=1024, share=share).shape == (2, held)
+  assert draws.draw_eikonal_indices(jax.random.key(0), 2, num_points=1024, fraction=share).shape == (2, held)
 
 
 def test_every_sample_needs_no_indices():
   """Protects the published eikonal loss, of all samples."""
-  config = tiny.make_config(eikonal_share=1.0)
+  config = tiny.make_config(eikonal_fraction=1.0)
   draw = draws.draw_fakes(jax.random.key(0), 2, config, num_classes=3, render_size=4)
   assert draw.eikonal_indices.shape == (2, 0)

@@ -14,6 +14,7 @@ from cnerf_jax.losses import eikonal
 from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import draws
 from cnerf_jax.training import generator_step
+from cnerf_jax.training import pixels
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -54,7 +55,7 @@ def assert_reaches(gradients, name):
 
 
 CASES = {
-    'published': dict(generator__base='network', generator__mask_fusion='raw', eikonal_of='residual', eikonal_share=1.0),
+    'published': dict(generator__base='network', generator__mask_fusion='raw', eikonal_of='residual', eikonal_fraction=1.0),
     'network, softmax': dict(generator__base='network', generator__mask_fusion='softmax', eikonal_of='whole'),
     'sphere, raw': dict(generator__base='sphere', generator__mask_fusion='raw', eikonal_of='whole'),
     'sphere, softmax': dict(generator__base='sphere', generator__mask_fusion='softmax', eikonal_of='residual'),
@@ -90,13 +91,13 @@ def test_each_term_reaches_its_parameters(case):
     assert_reaches(tiny.flat(jax.tree.map(lambda x, i=i: x[i], rows)), name)
 
 
-@pytest.mark.parametrize('eikonal_share', [1.0, 0.25])
+@pytest.mark.parametrize('eikonal_fraction', [1.0, 0.25])
 @pytest.mark.parametrize('eikonal_of, expected', [('whole', 0.0), ('residual', 1.0)])
-def test_eikonal_loss_is_of_what_the_config_says(eikonal_of, expected, eikonal_share):
+def test_eikonal_loss_is_of_what_the_config_says(eikonal_of, expected, eikonal_fraction):
   """Protects the eikonal term (trap: the base treated as a constant): on an exact sphere the whole costs nothing, no residual costs 1."""
-  config = tiny.make_config(eikonal_of=eikonal_of, eikonal_share=eikonal_share, batch_size=2)
+  config = tiny.make_config(eikonal_of=eikonal_of, eikonal_fraction=eikonal_fraction, batch_size=2)
   players, state, draw, _ = make_inputs(config)
-  assert draw.eikonal_indices.shape == (2, 0 if eikonal_share == 1 else 16)
+  assert draw.eikonal_indices.shape == (2, 0 if eikonal_fraction == 1 else 16)
   fakes = jax.jit(lambda params: generator_step.render_fakes(
       players, params, draw, config, render_size=config.image_size))(state.generator_params)
   np.testing.assert_allclose(fakes.eikonal_loss, expected, atol=1e-4)
@@ -109,18 +110,18 @@ def test_eikonal_loss_does_not_depend_on_chunks(eikonal_of, indices):
   config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=0.1, generator__base='network')
   players, state, _, _ = make_inputs(config)
   styles = jnp.asarray(np.random.default_rng(0).standard_normal((2, tiny.NUM_CLASSES, 2, 8)), jnp.float32)
-  camera = camera_lib.orbit(jnp.array([0.2, -0.3]), jnp.array([0.0, 0.1]), image_size=4)
+  camera = camera_lib.orbit(jnp.array([0.2, -0.3]), jnp.array([0.0, 0.1]))
   rays = rays_lib.cast_rays(camera, image_size=4)
   distances = rays_lib.offset_distances(camera.near, camera.far, jnp.full((2, 16), 0.3), num_samples=4)
 
   def together(params):
-    portrait = sampler.portrait(players.generator, params, styles)
-    rendering, loss, _ = generator_step.render_with_geometry(
+    portrait = sampler.radiance_field(players.generator, params, styles)
+    rendering, loss, _ = pixels.render_with_geometry(
         portrait, rays, distances, indices, num_chunks=4, eikonal_of=eikonal_of)
     return loss, rendering.rgb
 
   def apart(params):
-    portrait = sampler.portrait(players.generator, params, styles)
+    portrait = sampler.radiance_field(players.generator, params, styles)
     sdf = {'whole': portrait.sdf, 'residual': portrait.residual_sdf}[eikonal_of]
     loss = eikonal.eikonal_loss(sdf, volume_rendering.sample_points(rays, distances))
     return loss, volume_rendering.render_rays(portrait, rays, distances).rgb
@@ -134,7 +135,7 @@ def test_eikonal_loss_does_not_depend_on_chunks(eikonal_of, indices):
 def test_listed_points_need_the_memory_of_a_chunk():
   """Protects memory: in chunks, a listed eikonal loss and its gradient hold less than a third of what they hold at once."""
   def temporaries(num_chunks):
-    config = tiny.make_config(eikonal_share=0.999, num_samples=1024, num_chunks=num_chunks)
+    config = tiny.make_config(eikonal_fraction=0.999, num_samples=1024, num_chunks=num_chunks)
     players, state, draw, _ = make_inputs(config)
     loss = lambda params: generator_step.render_fakes(players, params, draw, config, render_size=config.image_size).eikonal_loss
     return jax.jit(jax.grad(loss)).lower(state.generator_params).compile().memory_analysis().temp_size_in_bytes

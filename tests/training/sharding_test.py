@@ -27,7 +27,7 @@ for devices in (jax.devices()[:1], jax.devices()):
   step = sharding.jit_step(train_step.make_train_step(config, players, optimizers), mesh)
   start = jax.device_put(jax.tree.map(lambda x: x.copy(), state), sharding.replicated(mesh))
   batch = sharding.put_batch(tiny.make_batch(config), mesh)
-  exchanged = traffic.count_traffic(step.lower(start, batch).compile().as_text())
+  exchanged = collectives.count_traffic(step.lower(start, batch).compile().as_text())
   after, metrics = step(start, batch)
   leaf = jax.tree.leaves(after.generator_params)[0]
   assert len(leaf.sharding.device_set) == len(devices) and leaf.is_fully_replicated
@@ -43,7 +43,7 @@ assert gradients <= exchanged['all-reduce'].payload_bytes <= 4 * gradients, (gra
 
 generator, params = players.generator, state.generator_params
 styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
-draw = lambda mesh: sampler.render(generator, params, styles, camera.orbit(0.2, 0.1, image_size=8), image_size=8, num_samples=4, mesh=mesh)
+draw = lambda mesh: sampler.render(generator, params, styles, camera.orbit(0.2, 0.1), image_size=8, num_samples=4, mesh=mesh)
 alone, together = draw(None), draw(sharding.make_mesh())
 assert len(together.rgb.sharding.device_set) == 8
 jax.tree.map(lambda x, y: tiny.assert_close(y, x, rtol=1e-4, what='rendering'), alone, together)

@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from cnerf_jax.training import ema
+from cnerf_jax.training import term_gradients
 from cnerf_jax.training import train_step
 from configs import ffhq12
 from configs import ffhq12_published
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 PLAYERS = ('generator', 'global_discriminator', 'semantic_discriminator')
 RECIPE = dict(
     generator__base='network', generator__residual_from_zero=False, generator__residual_scale=0.1,
-    generator__mask_sharpness=1.0, eikonal_share=0.1)
+    generator__mask_sharpness=1.0, eikonal_fraction=0.1)
 
 
 class Weighted:
@@ -148,8 +149,8 @@ def test_published_recipe_equals_itself_in_micro_batches():
 
 
 def test_coarse_steps_train_the_same_state():
-  """Protects coarse steps: fakes rendered at half the size, reals softened alike, R1 of half of them, the state's shapes unchanged."""
-  config = tiny.make_config(r1_share=0.5)
+  """Protects coarse steps: fakes rendered at half the size, reals low-passed alike, R1 of half of them, the state's shapes unchanged."""
+  config = tiny.make_config(r1_fraction=0.5)
   players, optimizers, state = tiny.make_run(config)
   batch = tiny.make_batch(config)
   after, metrics = jax.jit(train_step.make_train_step(config, players, optimizers, render_size=2))(state, batch)
@@ -168,7 +169,7 @@ def test_term_gradient_norms_are_those_of_the_terms():
 
   def norms(of_generator):
     weighted = Weighted(config, weights | {'generator': of_generator})
-    return jax.jit(train_step.make_term_gradient_norms(weighted, players))(state, tiny.make_batch(config))
+    return jax.jit(term_gradients.make_term_gradient_norms(weighted, players))(state, tiny.make_batch(config))
 
   first = norms(weights['generator'])
   assert sorted(first) == sorted(f'generator_gradient_norm/{name}' for name in config.loss_weights.generator)

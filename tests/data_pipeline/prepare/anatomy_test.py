@@ -22,10 +22,10 @@ def raw(order, maps=MAPS):
 @pytest.mark.parametrize('true', ORDERS, ids=lambda order: order.name)
 def test_only_the_true_order_fits(true, declared):
   """Protects from the costliest mistake: any known order declared as another stops, and the one that fits is named."""
-  verdict = anatomy.judge_order(declared, raw(true))
-  assert verdict.is_wrong == (true is not declared)
+  outputs = anatomy.judge_order(declared, raw(true))
+  assert outputs.is_wrong == (true is not declared)
   if true is not declared:
-    assert next(iter(verdict.fits)) == true.name and f'use --label-order {true.name}' in verdict.line()
+    assert next(iter(outputs.fits)) == true.name and f'use --label-order {true.name}' in outputs.line()
 
 
 def test_a_table_that_says_the_same_is_fine():
@@ -37,8 +37,8 @@ def test_a_table_that_says_the_same_is_fine():
 @pytest.mark.parametrize('turn', [lambda labels: labels[::-1], lambda labels: labels.T], ids=['upside down', 'sideways'])
 def test_labels_that_are_not_upright_fit_no_order(turn):
   """Protects from label maps that were turned: they stop with what they break, and no order is offered that does not fit."""
-  verdict = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [turn(labels) for labels in MAPS]))
-  assert verdict.is_wrong and verdict.broken and 'no known order fits' in verdict.line()
+  outputs = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [turn(labels) for labels in MAPS]))
+  assert outputs.is_wrong and outputs.broken and 'no known order fits' in outputs.line()
 
 
 def test_left_and_right_may_be_either_way_but_not_mixed():
@@ -51,8 +51,8 @@ def test_left_and_right_may_be_either_way_but_not_mixed():
       mixed = swap.copy()
   mirrored = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [swap[labels] for labels in MAPS]))
   assert mirrored.mirrored and not mirrored.is_wrong and not mirrored.broken
-  verdict = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [mixed[labels] for labels in MAPS]))
-  assert verdict.broken == ('left and right on the same sides',)
+  outputs = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [mixed[labels] for labels in MAPS]))
+  assert outputs.broken == ('left and right on the same sides',)
 
 
 def test_moments_are_means_over_pixels():

@@ -91,7 +91,7 @@ def test_rendered_portraits_come_back_as_the_same_classes(people, tmp_path, expo
     config = ml_collections.ConfigDict(dict(name='ffhq', dir=str(tmp_path / 'out'), class_set='ffhq12', dilation='none', record_size=64))
     for class_set in (semantics.FFHQ12, semantics.FFHQ9):
       config.class_set = class_set.name
-      masks = loader.load_split(config, split, image_size=SIZE)['semantic_mask'].argmax(-1)
+      masks = loader.open(config).load_split(split, image_size=SIZE)['semantic_mask'].argmax(-1)
       for index, mask in enumerate(masks):
         name = str(int(stored[index]['name'].decode().split('/')[-1]))
         np.testing.assert_array_equal(mask, class_merging.merge_ffhq12(classes[name], class_set))
@@ -152,7 +152,7 @@ def test_a_hundred_photographs_go_through(tmp_path):
   assert noted == dict.fromkeys(('grey', 'enlarged', 'misaligned'), report['num_kept'])
   config = ml_collections.ConfigDict(
       dict(name='ffhq', dir=str(tmp_path / 'out'), class_set='ffhq9', dilation='exclusive', record_size=64, flip=True))
-  batch = next(loader.training_iterator(config, image_size=32, batch_size=8, seed=0))
+  batch = next(loader.open(config).training_iterator(image_size=32, batch_size=8, seed=0))
   assert batch['image'].shape == (8, 32, 32, 3) and batch['semantic_mask'].shape == (8, 32, 32, 9) and 'viewpoint' not in batch
   np.testing.assert_allclose(batch['semantic_mask'].sum(-1), 1, atol=1e-5)
   assert command_line.main([*arguments, '--align']) == 1  # too tight for FFHQ's crop: each says so

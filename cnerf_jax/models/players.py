@@ -1,0 +1,33 @@
+"""The three players of the game: a generator and its two discriminators, as a config describes them."""
+
+from __future__ import annotations
+
+import flax.struct
+
+from cnerf_jax import semantics
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator as global_discriminator_lib
+from cnerf_jax.models import semantic_discriminator as semantic_discriminator_lib
+
+
+@flax.struct.dataclass
+class Players:
+  """The three modules of the game, and whether they play with transformed portraits."""
+
+  generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
+  global_discriminator: global_discriminator_lib.GlobalDiscriminator = flax.struct.field(pytree_node=False)
+  semantic_discriminator: semantic_discriminator_lib.SemanticDiscriminator = flax.struct.field(pytree_node=False)
+  augmented: bool = flax.struct.field(pytree_node=False, default=False)
+
+
+def make_players(config) -> Players:
+  """The modules that a run's config (a `ConfigDict`) describes."""
+  num_classes = semantics.class_set(config.data.class_set).num_classes
+  return Players(
+      generator=generator_lib.Generator(num_classes=num_classes, **config.generator),
+      global_discriminator=global_discriminator_lib.GlobalDiscriminator(
+          channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
+      semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
+          num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
+          head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype),
+      augmented=config.augmentation.target > 0)

@@ -1,0 +1,60 @@
+"""Configs of earlier versions: what their fields are called now, and what fields they lack did then.
+
+A run's `config.json` is read through `bring_up_to_date`, so that runs of earlier versions are scored, sampled and resumed as they were. The
+command line takes the present names alone, and says them (`new_name`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# earlier dotted name → present one; a section carries its fields along
+RENAMES = {
+    'reconstruction': 'vae_pretraining',
+    'share_fakes': 'reuse_fakes',
+    'r1_share': 'r1_fraction',
+    'eikonal_share': 'eikonal_fraction',
+    'coarse_size': 'coarse_to_fine',
+    'coarse_steps': 'coarse_to_fine',
+}
+
+# fields that are younger than some runs, at what those runs did without them
+_YOUNGER = {
+    'discriminator_dtype': 'float32',
+    'data': {'flip': False},
+    'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
+    'evaluation': {'oracle': {'steps': 600, 'batch_size': 32}},
+}
+
+
+def new_name(name: str) -> str | None:
+  """The present dotted name of an earlier field; None if the name is not an earlier one."""
+  for earlier, present in RENAMES.items():
+    if name == earlier or name.startswith(f'{earlier}.'):
+      return present + name[len(earlier):]
+  return None
+
+
+def bring_up_to_date(config: dict[str, Any]) -> dict[str, Any]:
+  """A run's config, nested dicts of plain values, with present names and all present fields; others than of a training run as they are."""
+  if 'global_discriminator' not in config:
+    return config
+  config = dict(config)
+  if 'coarse_steps' in config:
+    steps, size = config.pop('coarse_steps'), config.pop('coarse_size')
+    config['coarse_to_fine'] = [[steps, size]] if steps else []
+  for earlier, present in RENAMES.items():
+    if earlier in config:
+      config[present] = config.pop(earlier)
+  return _merged(_YOUNGER, config)
+
+
+def _merged(defaults: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+  """The config, with the defaults where it has nothing."""
+  merged = dict(config)
+  for name, value in defaults.items():
+    if isinstance(value, dict):
+      merged[name] = _merged(value, config.get(name, {}))
+    else:
+      merged.setdefault(name, value)
+  return merged

@@ -1,0 +1,111 @@
+"""Scores of a run: EMA samples against real portraits, with floors, ceilings and an oracle's opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import pathlib
+from typing import Any, Protocol
+
+import jax
+import ml_collections
+import numpy as np
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import sampler
+from cnerf_jax import semantics
+from cnerf_jax.evaluation import oracle as oracle_lib
+from cnerf_jax.evaluation import scores as scores_lib
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.training import sharding
+
+
+def make_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
+  """`sample(params, key, batch, viewpoint=None)`: unmixed portraits from random or given cameras, as NumPy arrays."""
+
+  # this process's devices alone: only the first process evaluates
+  mesh = sharding.make_mesh(jax.local_devices())
+
+  def draw(params, z, viewpoint):
+    styles = sampler.map_latents(generator, params, z)
+    camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
+    rendering = sampler.render(
+        generator, params, styles, camera, image_size=config.image_size, num_samples=config.num_samples)
+    return rendering.rgb, rendering.semantic_mask
+
+  draw = jax.jit(draw, in_shardings=(sharding.replicated(mesh), sharding.over_batch(mesh), sharding.over_batch(mesh)))
+  draw_any = jax.jit(draw.__wrapped__)  # for batches that don't divide over the devices
+
+  def sample(params, key, batch, viewpoint=None):
+    latent_key, view_key = jax.random.split(key)
+    if viewpoint is None:
+      viewpoint = camera_lib.draw_viewpoints(
+          view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std)
+    z = jax.random.normal(latent_key, (batch, generator.style_dim))
+    image, semantic_mask = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
+    return dict(image=np.asarray(image), semantic_mask=np.asarray(semantic_mask), viewpoint=np.asarray(viewpoint))
+
+  return sample
+
+
+class Data(Protocol):
+  """What scores need of a data set; `data_pipeline.loader.DataSet` is one.
+
+  Attributes:
+    splits: their names.
+    oracle_folder: where oracles are kept between runs.
+  """
+
+  splits: tuple[str, ...]
+  oracle_folder: pathlib.Path
+
+  def load_split(self, split: str, *, image_size: int, max_examples: int | None = None) -> dict[str, np.ndarray]:
+    """A split's examples as stacked arrays."""
+
+
+class Evaluator:
+  """Scores parameters against real portraits; the untrained generator's scores and the oracle are made once."""
+
+  def __init__(
+      self, generator: generator_lib.Generator, untrained_params, config: ml_collections.ConfigDict,
+      data: Data, note: Callable[[str], None] = print,
+  ):
+    """Loads real portraits and the oracle, or trains it.
+
+    Args:
+      generator: the module.
+      untrained_params: the run's first parameters: the ceiling of every distance.
+      config: of the run.
+      data: the data set of the run.
+      note: says what is going on.
+    """
+    self._config = config
+    self._class_set = semantics.class_set(config.data.class_set)
+    self._sample = make_sampler(generator, config)
+    self._untrained = lambda key, batch, viewpoint=None: self._sample(untrained_params, key, batch, viewpoint)
+    self._ceilings = None
+    self._real = data.load_split('train', image_size=config.image_size, max_examples=max(2 * config.evaluation.num_images, 512))
+    num_oracle = config.evaluation.num_oracle_images
+
+    def load_for_oracle(split):
+      note(f'oracle: reading {split}')
+      return data.load_split(split, image_size=config.image_size, max_examples=num_oracle)
+
+    if 'viewpoint' not in self._real:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
+      self.oracle = None
+      return
+    # it reads splits as they are: where they lie and whether training mirrors them is nothing to it
+    data_config = {name: value for name, value in config.data.items() if name not in ('dir', 'flip')}
+    self.oracle = oracle_lib.load_or_train(
+        data.oracle_folder, data_config | {'num_oracle': num_oracle}, load_for_oracle, self._class_set,
+        image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle),
+        held_out_splits=[split for split in ('validation', 'test') if split in data.splits])
+
+  def evaluate(self, params, step: int, workdir: pathlib.Path) -> dict[str, Any]:
+    """Scores, also written to `scores.json`."""
+    scores = scores_lib.evaluate(
+        lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
+        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2),
+        num_samples=self._config.evaluation.num_images, ceilings=self._ceilings)
+    self._ceilings = scores['ceilings']
+    scores_lib.write(scores, workdir, step)
+    return scores

@@ -1,0 +1,118 @@
+"""How a run starts: from its newest sound checkpoint, or with a fresh state after the pretraining that its config asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+from typing import Any
+
+from absl import logging
+import jax
+import ml_collections
+import numpy as np
+
+from cnerf_jax.models import players as players_lib
+from cnerf_jax.persistence import checkpoints as checkpoints_lib
+from cnerf_jax.reporting import health
+from cnerf_jax.reporting import progress as progress_lib
+from cnerf_jax.run import plan
+from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import sharding
+from cnerf_jax.training import sphere_init
+from cnerf_jax.training import train_state
+from cnerf_jax.training import vae_pretraining
+
+PRETRAINING = 'vae_pretraining'  # folder of an unfinished pretraining, in that of the run
+_EARLIER_PRETRAINING = 'warm_start'  # what it was called before
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """Where a run begins or goes on.
+
+  Attributes:
+    config: of the run, with the number of micro-batches chosen.
+    state: on the mesh.
+    health: what earlier reports have shown.
+    untrained_params: the generator's parameters before any training; None if the run goes on.
+  """
+
+  config: ml_collections.ConfigDict
+  state: train_state.GanState
+  health: health.HealthState
+  untrained_params: Any | None
+
+
+def restore_or_create(
+    config: ml_collections.ConfigDict, players: players_lib.Players, optimizers: optimizers_lib.Optimizers, iterator: Any, mesh,
+    checkpoints: checkpoints_lib.Checkpoints, workdir: pathlib.Path,
+) -> Start:
+  """The newest sound checkpoint, its position in the data included; or else a fresh state, pretrained and saved as step 0."""
+  if checkpoints.list_steps():
+    return _restore(config, players, optimizers, iterator, mesh, checkpoints)
+  config = plan.resolve(config, mesh, lambda text: logging.info('plan: %s', text))
+  state, untrained = _create(config, players, optimizers, iterator, mesh, workdir)
+  start = Start(config, state, health.HealthState(), untrained)
+  checkpoints.save(0, state, iterator, meta(start.health, config))
+  if jax.process_index() == 0:
+    shutil.rmtree(workdir / PRETRAINING, ignore_errors=True)
+  return start
+
+
+def meta(health_state: health.HealthState, config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """What a checkpoint keeps beside the state."""
+  return {'health': dataclasses.asdict(health_state), 'num_micro_batches': config.num_micro_batches}
+
+
+def untrained_params(config: ml_collections.ConfigDict, players: players_lib.Players):
+  """The generator's parameters before any training, pretraining included: the ceiling of the scores."""
+  key = jax.random.split(jax.random.key(config.seed), 3)[0]
+  create = lambda: train_state.create(
+      key, players, optimizers_lib.make_optimizers(config), image_size=config.image_size).generator_params
+  return jax.device_get(jax.jit(create)())
+
+
+def _restore(config, players, optimizers, iterator, mesh, checkpoints) -> Start:
+  abstract = jax.eval_shape(
+      lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
+  abstract = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding.replicated(mesh)), abstract)
+  state, saved = checkpoints.restore(abstract, iterator)
+  logging.info('Resumed from step %d.', saved['step'])
+  return Start(
+      config=plan.resolve(config, mesh, earlier=saved.get('num_micro_batches')),
+      state=state,
+      health=health.HealthState(since=saved['health']['since'], warned=tuple(saved['health']['warned'])),
+      untrained_params=None)
+
+
+def _create(config, players, optimizers, iterator, mesh, workdir):
+  """(a fresh state on the mesh, after the sphere initialisation and the VAE pretraining that the config asks for, the generator's
+  parameters before either)."""
+  key, sphere_key, pretraining_key = jax.random.split(jax.random.key(config.seed), 3)
+  state = train_state.create(key, players, optimizers, image_size=config.image_size)
+  params = state.generator_params
+  untrained = jax.tree.map(np.array, params)  # copies: the state's own buffers are donated
+  if config.generator.base == 'network' and config.sphere.num_steps:
+    with progress_lib.Progress(config.sphere.num_steps, description='sphere') as progress:
+      params = sphere_init.initialise(
+          sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
+  if config.vae_pretraining.num_steps:
+    params = _pretrain(pretraining_key, players, params, config, iterator, mesh, workdir)
+  params = jax.device_get(params)
+  state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
+  return sharding.replicate(state, mesh), untrained
+
+
+def _pretrain(key, players, params, config, iterator, mesh, workdir):
+  """The generator's parameters after VAE pretraining, which goes on where it was stopped."""
+  if (workdir / _EARLIER_PRETRAINING).is_dir() and jax.process_index() == 0:
+    (workdir / _EARLIER_PRETRAINING).rename(workdir / PRETRAINING)
+  saved = checkpoints_lib.Checkpoints(workdir / PRETRAINING, max_to_keep=1, shard_count=jax.process_count())
+  settings = config.vae_pretraining
+  done = max(saved.list_steps(), default=0)
+  with saved, progress_lib.Progress(settings.num_steps, initial=done, description='vae pretraining') as progress:
+    return vae_pretraining.initialise(
+        key, players, params, config, iterator, mesh,
+        on_step=lambda step, loss: progress.update(step, {'loss': loss}), saved=saved)

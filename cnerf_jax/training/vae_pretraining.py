@@ -1,0 +1,178 @@
+"""Warm start (not in the paper): before GAN training the generator learns to redraw real portraits from an encoder's latents.
+
+A variational autoencoder whose decoder is the CNeRF generator: an encoder guesses z, the generator renders it from the real image's
+camera, and latents are held near the prior. It puts every class in its place, ties latents to people, and can't collapse; the GAN that
+follows makes pictures sharp. The loss is a mean over pixels, so a few random rays of many portraits teach more than all rays of a
+few. Needs known viewpoints and masks that sum to one (softmax fusion).
+
+Encoded latents of real portraits end up near N(0, I), but not on it: a few directions are several times wider. Drawn as they are,
+latents would give people that are all alike, so the Gaussian of the encoded latents is folded into the mapping network. The encoder
+is left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+import ml_collections
+import numpy as np
+import optax
+
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
+from cnerf_jax.losses import reconstruction
+from cnerf_jax.models import mapping_network
+from cnerf_jax.models import players as players_lib
+from cnerf_jax.models import portrait_encoder
+from cnerf_jax.persistence import checkpoints as checkpoints_lib
+from cnerf_jax.training import draws
+from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import pixels as pixels_lib
+from cnerf_jax.training import sharding
+
+
+def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> Int[Array, 'batch rays']:
+  """Pixels of each portrait, row-major, drawn with replacement; all of them in order where as many rays as pixels are asked for."""
+  if num_rays == num_pixels:
+    return jnp.broadcast_to(jnp.arange(num_pixels), (batch, num_pixels))
+  return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
+
+
+def redraw(
+    players: players_lib.Players, params, key: Array, z: Float[Array, 'batch style_dim'], viewpoint: Float[Array, 'batch 2'],
+    pixels: Int[Array, 'batch rays'], config: ml_collections.ConfigDict,
+) -> pixels_lib.Pixels:
+  """Some pixels of portraits as the generator draws them from z; differentiable with respect to params and z."""
+  batch, num_rays = pixels.shape
+  jitter_key, eikonal_key = jax.random.split(key)
+  return pixels_lib.render_pixels(
+      players.generator, params, sampler.map_latents(players.generator, params, z), viewpoint,
+      jax.random.uniform(jitter_key, (batch, num_rays)),
+      draws.draw_eikonal_indices(eikonal_key, batch, num_points=num_rays * config.num_samples, fraction=config.eikonal_fraction),
+      image_size=config.image_size, num_samples=config.num_samples, eikonal_of=config.eikonal_of, pixels=pixels)
+
+
+def encoded_gaussian(
+    encode: Callable[[dict], portrait_encoder.LatentGaussian], batches: Iterator, num_batches: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and covariance of the latents of real portraits: of the Gaussians' means, plus their mean variance."""
+  guesses = [jax.device_get(encode(next(batches))) for _ in range(num_batches)]
+  means = np.concatenate([guess.mean for guess in guesses]).astype(np.float64)
+  variances = np.exp(np.concatenate([guess.log_variance for guess in guesses]).astype(np.float64))
+  covariance = np.cov(means, rowvar=False) + np.diag(variances.mean(axis=0))
+  return means.mean(axis=0).astype(np.float32), covariance.astype(np.float32)
+
+
+def make_encoder(players: players_lib.Players) -> portrait_encoder.PortraitEncoder:
+  """The encoder that goes with a run's generator."""
+  return portrait_encoder.PortraitEncoder(players.generator.style_dim)
+
+
+def make_step(players: players_lib.Players, optimizers, config: ml_collections.ConfigDict):
+  """One step of both: (params, optimiser states, key, step number), batch of reals → the same, reconstruction loss.
+
+  Args:
+    players: the modules of the run.
+    optimizers: optax transformations of (generator, encoder); params and optimiser states are such pairs too.
+    config: of the run.
+  """
+  settings, weights = config.vae_pretraining, config.loss_weights.generator
+  encoder = make_encoder(players)
+  flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
+
+  def step(carry, batch):
+    params, optimizer_states, key, i = carry
+    pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
+    pixels = draw_pixels(
+        pixel_key, batch['image'].shape[0], num_rays=settings.rays_per_portrait, num_pixels=config.image_size**2)
+    real_image, real_mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
+
+    def loss(params):
+      generator_params, encoder_params = params
+      guess = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
+      redrawn = redraw(players, generator_params, render_key, guess.draw(latent_key), batch['viewpoint'], pixels, config)
+      likeness = reconstruction.reconstruction_loss(
+          redrawn.image, real_image, redrawn.semantic_mask, real_mask, image_weight=settings.image_weight)
+      divergence = reconstruction.prior_divergence(guess.mean, guess.log_variance)
+      geometry = weights.eikonal * redrawn.eikonal_loss + weights.minimal_surface * redrawn.minimal_surface_loss
+      return likeness + settings.prior_weight * divergence + geometry, likeness
+
+    grads, likeness = jax.grad(loss, has_aux=True)(params)
+    updates = [o.update(g, s, p) for o, g, s, p in zip(optimizers, grads, optimizer_states, params)]
+    params = tuple(optax.apply_updates(p, u) for p, (u, _) in zip(params, updates))
+    return (params, tuple(s for _, s in updates), key, i + 1), likeness
+
+  return step
+
+
+def fit(
+    key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
+    on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
+):
+  """Generator and encoder after `config.vae_pretraining.num_steps`.
+
+  Args:
+    key: random key.
+    players: the modules.
+    params: the generator's parameters.
+    config: of the run; `config.vae_pretraining` says how long, how fast and how many rays.
+    iterator: batches of real portraits, of this process's share of `config.batch_size`.
+    mesh: of devices.
+    on_step: called with (steps done, reconstruction loss) now and then.
+    saved: where to go on from and to save to every `config.checkpoint_every` steps, the iterator's position included.
+
+  Returns:
+    (generator's parameters, encoder's parameters).
+  """
+  settings = config.vae_pretraining
+  encoder_key, key = jax.random.split(key)
+  image = jnp.zeros((1, config.image_size, config.image_size, 3))
+  masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
+  params = (params, make_encoder(players).init(encoder_key, image, masks))
+  rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
+  optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
+  step = sharding.jit_step(make_step(players, optimizers, config), mesh)
+  carry = sharding.replicate(
+      (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
+  first = 0
+  if saved is not None and saved.list_steps():
+    abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), carry)
+    carry, meta = saved.restore(abstract, iterator)
+    first = meta['step']
+  batches = join_batches(iterator, settings.batches_per_step, mesh)
+  for i in range(first + 1, settings.num_steps + 1):
+    carry, likeness = step(carry, next(batches))
+    if i % 10 == 0 or i == settings.num_steps:
+      on_step(i, float(likeness))
+    if saved is not None and (i % config.checkpoint_every == 0 or i == settings.num_steps):
+      saved.save(i, carry, iterator)
+  return carry[0]
+
+
+def initialise(
+    key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
+    on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
+):
+  """Generator parameters that draw people, if softly: `fit`, then the Gaussian of encoded latents folded into the mapping.
+
+  Args and parameters as those of `fit`; returns parameters like `params`.
+  """
+  params, encoder_params = fit(key, players, params, config, iterator, mesh, on_step, saved)
+  encoder = make_encoder(players)
+  apply = jax.jit(encoder.apply, out_shardings=sharding.replicated(mesh))
+  encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask'])
+  portraits_a_batch = config.vae_pretraining.batches_per_step * config.batch_size
+  batches = join_batches(iterator, config.vae_pretraining.batches_per_step, mesh)
+  gaussian = encoded_gaussian(encode, batches, -(-config.vae_pretraining.num_encoded // portraits_a_batch))
+  mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
+  return {'params': dict(params['params']) | {'mapping': mapping}}
+
+
+def join_batches(iterator: Iterator, count: int, mesh) -> Iterator:
+  """Global batches, each of `count` batches of this process's iterator."""
+  while True:
+    parts = [next(iterator) for _ in range(count)]
+    yield sharding.put_batch({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, mesh)

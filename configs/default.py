@@ -1,0 +1,157 @@
+"""Every field of a config: the recommended value, unit, range and source. Stage 1 on twelve-class portraits at 64x64.
+
+The other configs are this table with changes. Sources are sections of the paper and its supplement; where the recommended value
+differs from the published one, `ffhq12_published.py` has that, and docs/differences.md says why. Fields without a source are ours.
+"""
+
+import ml_collections
+
+from configs import fields
+from configs.fields import number, one_of, stages, switch, whole, widths, words
+
+PAPER, SUPPLEMENT = 'paper, section 3', 'paper, supplement'
+ADA, GANS = 'Karras et al. 2020 (StyleGAN2-ADA)', 'Mescheder et al. 2018'
+
+FIELDS: fields.Table = dict(
+    seed=whole(0, 'of all that is random in the run', most=2**31 - 1),
+    num_steps=whole(300_000, 'steps of adversarial training', least=1, source=SUPPLEMENT),
+    batch_size=whole(24, 'portraits a step, on all devices together', least=1, source=SUPPLEMENT),
+    num_micro_batches=whole(1, 'parts that a batch is cut into, one after another: equal results, less memory; 0: as few as fit the device'),
+    image_size=whole(64, 'side of the images, pixels; a power of two', least=4, source=PAPER),
+    coarse_to_fine=stages((), 'the first steps are rendered coarsely: (until step, side of the rendered fakes in pixels), ...'),
+    num_samples=whole(24, 'samples along a ray', least=2, source=SUPPLEMENT),
+    num_chunks=whole(0, 'rays are rendered in so many chunks; 0 chooses so that a chunk stays small'),
+    data=dict(
+        name=words('ffhq', '`portraits` are made on first use; any other name is of prepared records in data.dir (docs/data.md)'),
+        dir=words('~/.cache/cnerf_jax/data', 'folder of data sets'),
+        class_set=one_of('ffhq12', 'ffhq9', meaning='the semantic classes (cnerf_jax/semantics.py)', source=PAPER),
+        record_size=whole(64, 'side of the stored images, pixels; a multiple of image_size', least=4),
+        num_train=whole(70_000, 'of `portraits`: people to train on', least=1),
+        num_validation=whole(1_000, 'of `portraits`: people held out', least=1),
+        num_test_identities=whole(100, 'of `portraits`: people seen from ten views each', least=1),
+        dilation=one_of(
+            'exclusive', 'overlap', 'none', meaning='how thin classes are widened before training: over their neighbours, beside them, not',
+            source='the published data code overlaps; softmax masks can not'),
+        flip=switch(True, 'every other example mirrored, with its labels and its azimuth'),
+    ),
+    camera=dict(
+        azimuth_std=number(0.3, 'standard deviation, radians', above=0, below=1.6, source=SUPPLEMENT),
+        elevation_std=number(0.15, 'standard deviation, radians', above=0, below=0.8, source=SUPPLEMENT),
+    ),
+    mixing_probability=number(0.5, 'of a fake whose classes mix two style codes', least=0, most=1, source=PAPER),
+    generator=dict(
+        style_dim=whole(256, 'width of z and w', least=1, source=SUPPLEMENT),
+        width=whole(128, 'channels of a local generator', least=1, source=SUPPLEMENT),
+        mapping_layers=whole(3, 'linear layers of the mapping network', least=1, source=SUPPLEMENT),
+        num_shape_layers=whole(3, 'FiLM-SIREN layers that see the shape style', least=1, source=SUPPLEMENT),
+        num_texture_layers=whole(2, 'FiLM-SIREN layers that see the texture style', least=1, source=SUPPLEMENT),
+        gamma_offset=number(30.0, 'mean frequency of the sines', above=0, source='published code'),
+        base=one_of('sphere', 'network', meaning='base signed distance: the exact sphere, or a network fitted to it', source=PAPER),
+        residual_scale=number(0.25, 'factor on residual signed distances', above=0),
+        residual_from_zero=switch(True, 'residual signed distances start at zero, so that the field starts as the sphere'),
+        mask_fusion=one_of('softmax', 'raw', meaning='what becomes of mask scores at a point', source='published: raw'),
+        mask_sharpness=number(10.0, 'factor on mask scores before their softmax', above=0),
+        color_gain=number(5.0, 'factor on the fused colour logit', above=0),
+        density_beta_init=number(0.03, 'first width of the surface in the density, world units', above=0, most=1, source='published: 0.1'),
+    ),
+    sphere=dict(
+        num_steps=whole(0, 'steps that fit the base network to the sphere', source=SUPPLEMENT),
+        learning_rate=number(2e-5, 'of Adam', above=0, source='published code'),
+        batch_size=whole(24, 'portraits a step', least=1, source='published code'),
+    ),
+    vae_pretraining=dict(
+        num_steps=whole(0, 'steps in which the generator learns to redraw real portraits of known cameras; 0: none, as in the paper'),
+        batches_per_step=whole(4, 'batches of portraits a step', least=1),
+        rays_per_portrait=whole(128, 'random pixels redrawn of each portrait', least=1),
+        learning_rate=number(5e-4, 'of the generator, at first; it falls to a tenth', above=0),
+        encoder_learning_rate=number(1e-3, 'of the encoder', above=0),
+        image_weight=number(4.0, 'of the squared error of colours, against the cross-entropy of masks', least=0),
+        prior_weight=number(0.004, 'of the divergence of latents from N(0, I)', least=0),
+        num_encoded=whole(4096, 'portraits whose latents give the Gaussian that is folded into the mapping network', least=2),
+        b1=number(0.9, 'of Adam', least=0, below=1),
+        b2=number(0.99, 'of Adam', least=0, below=1),
+        generator_multipliers=dict(
+            heads=number(2.0, 'of the learning rate of the heads', least=0),
+            film=number(2.0, 'of that of the FiLM projections', least=0),
+            density_beta=number(0.2, 'of that of density_beta', least=0),
+        ),
+    ),
+    global_discriminator=dict(
+        channels=widths((128, 256, 400, 400, 400, 400), 'at full resolution, then after each halving, down to 2x2 pixels', source=SUPPLEMENT),
+    ),
+    semantic_discriminator=dict(
+        channels=widths((256, 512, 512, 512, 512), 'at full resolution, then after each halving, down to 4x4 pixels', source=SUPPLEMENT),
+        head_width=whole(512, 'hidden width of both heads', least=1, source='published code'),
+    ),
+    discriminator_dtype=one_of(
+        'float32', 'bfloat16', meaning='of their convolutions; bfloat16 halves the memory traffic on GPU and TPU'),
+    class_draw=one_of(
+        'present', 'uniform', 'own', meaning='which class the semantic discriminator is shown: uniform over all (published); over those in the '
+        'real portrait; or of fakes over those in the fake itself'),
+    reuse_fakes=switch(True, 'one batch of fakes for all three players; False renders another for the generator, as published'),
+    augmentation=dict(
+        target=number(0.0, 'mean sign of the realness of reals that augmentation aims at; 0: none, 0.6: usual', least=0, below=1, source=ADA),
+        adjust_every=whole(4, 'steps between changes of the strength', least=1, source=ADA),
+        images_to_full=whole(500_000, 'images that would bring the strength from 0 to 1', least=1, source=ADA),
+    ),
+    r1_fraction=number(1.0, 'of the reals of a batch that R1 is taken of, every step; one over a whole number', above=0, most=1, source=GANS),
+    eikonal_fraction=number(0.125, 'of the samples of a rendering at which the eikonal loss is evaluated', above=0, most=1),
+    eikonal_of=one_of('whole', 'residual', meaning='signed distance that the eikonal loss is of', source='published code: residual'),
+    loss_weights=dict(
+        global_discriminator=dict(
+            adversarial=number(1.0, 'of an unweighted term, as all of these', least=0, source=PAPER),
+            viewpoint=number(15.0, 'of fakes', least=0, source=PAPER),
+            viewpoint_real=number(0.0, 'of reals, whose cameras must be known', least=0),
+            r1_image=number(2.0, 'half of the customary gamma', least=0, source='published: 10 / 2'),
+            r1_mask=number(4.0, 'likewise', least=0, source='published: 1000 / 2'),
+        ),
+        semantic_discriminator=dict(
+            adversarial=number(1.0, '', least=0, source=PAPER),
+            semantic_class=number(1.0, '', least=0, source=PAPER),
+            r1_image=number(2.0, '', least=0, source='published: 10 / 2'),
+            r1_mask=number(4.0, '', least=0, source='published: 1000 / 2'),
+        ),
+        generator=dict(
+            adversarial_global=number(1.0, '', least=0, source=PAPER),
+            adversarial_semantic=number(1.0, '', least=0, source=PAPER),
+            viewpoint=number(15.0, '', least=0, source=PAPER),
+            semantic_class=number(1.0, '', least=0, source=PAPER),
+            eikonal=number(0.1, '', least=0, source=PAPER),
+            minimal_surface=number(0.001, '', least=0, source='published code'),
+        ),
+    ),
+    optimizer=dict(
+        generator=number(6e-5, 'learning rate of Adam', above=0, source='published: 2e-5'),
+        global_discriminator=number(1e-3, 'learning rate of Adam', above=0, source='published: 2e-4'),
+        semantic_discriminator=number(1e-3, 'learning rate of Adam', above=0, source='published: 2e-4'),
+        b1=number(0.0, 'of Adam', least=0, below=1, source=SUPPLEMENT),
+        b2=number(0.99, 'of Adam', least=0, below=1, source='published: 0.9'),
+        generator_warmup_steps=whole(0, 'over which the rate of the generator rises from zero'),
+        decay_from=number(1.0, 'part of the run after which learning rates fall to a tenth; 1: never', least=0, most=1),
+        generator_multipliers=dict(
+            heads=number(8.0, 'of the learning rate of the heads', least=0),
+            film=number(3.0, 'of that of the FiLM projections', least=0),
+            density_beta=number(0.2, 'of that of density_beta', least=0),
+        ),
+    ),
+    ema_half_life_images=number(1_106.0, 'images after which half of the average is new', above=0, source='published: 7,500'),
+    ema_ramp=number(0.2, 'the half life is at most this part of the images seen; 0: no ramp', least=0, most=1),
+    report_every=whole(100, 'steps between lines of metrics', least=1),
+    sheet_every=whole(1_000, 'steps between sample sheets, and gradient norms per loss term', least=1),
+    evaluate_every=whole(10_000, 'steps between scores', least=1),
+    checkpoint_every=whole(1_000, 'steps between checkpoints', least=1),
+    keep_checkpoints=whole(3, 'newest checkpoints that stay, besides the best', least=1),
+    evaluation=dict(
+        num_images=whole(2_048, 'samples, and as many real portraits, that are compared', least=2),
+        num_oracle_images=whole(10_000, 'real portraits that the oracle learns from', least=1),
+        oracle=dict(
+            steps=whole(600, 'of its training', least=1),
+            batch_size=whole(32, 'portraits a step', least=1),
+        ),
+    ),
+)
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """The recommended values."""
+  return ml_collections.ConfigDict(fields.values(FIELDS)).lock()

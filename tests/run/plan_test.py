@@ -1,0 +1,86 @@
+import jax
+import pytest
+
+import tiny
+
+from cnerf_jax.run import plan
+from cnerf_jax.training import sharding
+from cnerf_jax.training import train_state
+from configs import checks
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+@pytest.fixture(name='mesh')
+def _mesh():
+  return sharding.make_mesh(jax.devices()[:1])
+
+
+@pytest.fixture(name='held')
+def _held(monkeypatch):
+  """A step that holds 10 bytes and one for each image of a micro-batch."""
+  def step_memory(config, mesh):
+    del mesh
+    return plan.StepMemory(
+        micro_batch=config.batch_size // config.num_micro_batches, state_bytes=10,
+        temporary_bytes=config.batch_size // config.num_micro_batches)
+  monkeypatch.setattr(plan, 'step_memory', step_memory)
+
+
+@pytest.mark.parametrize(('batch_size', 'limit', 'r1_fraction', 'expected'), [
+    (8, 20, 1.0, 1), (16, 20, 1.0, 2), (16, 26, 1.0, 1), (24, 14, 1.0, 6), (24, 18, 0.5, 3), (16, 18, 0.5, 2)])
+def test_as_few_micro_batches_as_fit(held, mesh, batch_size, limit, r1_fraction, expected):
+  """Protects speed and memory at once: the fewest equal micro-batches of whole groups that fit, also of the share held for R1."""
+  config = tiny.make_config(batch_size=batch_size, r1_fraction=r1_fraction)
+  assert plan.choose_num_micro_batches(config, mesh, limit) == expected
+
+
+def test_what_fits_nowhere_is_refused_with_its_size(held, mesh):
+  """Protects from a crash hours later: the smallest micro-batch, what it needs and may use, and what to do."""
+  config = tiny.make_config(batch_size=16, r1_fraction=0.5)
+  with pytest.raises(ValueError, match='batch_size 16 fits in no number of micro-batches: 8 images need .* may be used; use smaller'):
+    plan.choose_num_micro_batches(config, mesh, 17)
+
+
+def test_memory_is_shown_up_to_the_first_that_does_not_fit(held, mesh):
+  """Protects the answer to "how large a batch?": 4, 16, 64 ... images until the device is full."""
+  rows = plan.growing_memory(tiny.make_config(), mesh, 30)
+  assert [row.micro_batch for row in rows] == [4, 16, 64]
+  assert [row.total_bytes <= 30 for row in rows] == [True, True, False]
+
+
+def test_plan_of_a_tiny_run(monkeypatch, mesh):
+  """Protects every line of the plan: parameters, memory that holds the state, the same FLOPs in micro-batches, a step's seconds."""
+  monkeypatch.setattr(train_state, 'make_players', tiny.make_players)
+  monkeypatch.setattr(plan, '_LARGEST_TRIED', 16)
+  config = tiny.make_config(batch_size=16, num_micro_batches=plan.AUTO, r1_fraction=1.0)
+  made = plan.make(config, mesh)
+  _, _, state = tiny.make_run(config)
+  sizes = {name: sum(x.size for x in jax.tree.leaves(getattr(state, f'{name}_params'))) for name in made.parameters}
+  assert made.parameters == sizes
+  # two moments for each player, and one average
+  least = 4 * (3 * sum(sizes.values()) + sizes['generator'])
+  assert all(least < row.state_bytes < 1.5 * least + 2**16 for row in made.memory)
+  assert made.memory[1].temporary_bytes > made.memory[0].temporary_bytes > 0
+  assert made.num_micro_batches == 1 and made.seconds_per_step > 0
+  in_two = tiny.make_config(batch_size=16, num_micro_batches=2, r1_fraction=1.0)
+  assert plan.count_flops_per_image(in_two) == made.flops_per_image > 0
+  table = plan.format_plan(made, config, mesh)
+  for words in ('parameters', 'FLOPs an image', '16 images at once', '1 for batch_size 16', 'images/s', 'hours'):
+    assert words in table
+
+
+def test_automatic_micro_batches_are_resolved_before_the_run(held, mesh, monkeypatch):
+  """Protects `num_micro_batches` 0: it passes the checks and becomes the number that fits; a number that is given stays."""
+  monkeypatch.setattr(plan, 'device_memory_limit', lambda: 14.0)
+  config = tiny.make_config(batch_size=8, num_micro_batches=plan.AUTO, r1_fraction=1.0)
+  checks.check(config, mesh)
+  assert plan.resolve(config, mesh).num_micro_batches == 2
+  fixed = tiny.make_config(batch_size=8, num_micro_batches=1)
+  assert plan.resolve(fixed, mesh) is fixed
+
+
+def test_negative_micro_batches_are_refused(mesh):
+  """Protects the one line of error: value, rule, remedy."""
+  with pytest.raises(ValueError, match='num_micro_batches -1 must be at least 0; 0 chooses as few as fit'):
+    checks.check(tiny.make_config(num_micro_batches=-1), mesh)

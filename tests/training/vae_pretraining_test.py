@@ -1,0 +1,123 @@
+import contextlib
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tiny
+
+from cnerf_jax import camera
+from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
+from cnerf_jax.models import portrait_encoder
+from cnerf_jax.persistence import checkpoints
+from cnerf_jax.training import vae_pretraining
+from cnerf_jax.training import sharding
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
+
+
+def _config(**changes):
+  settings = dict(vae_pretraining__batches_per_step=1, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=16) | changes
+  return tiny.make_config(**settings)
+
+
+@pytest.mark.parametrize('batches_per_step', [1, 2])
+def test_generator_learns_to_redraw_portraits(batches_per_step):
+  """Protects VAE pretraining: redrawn portraits come to look like the reals, by the generator's parameters, from one batch a step or two."""
+  config = _config(vae_pretraining__num_steps=30, vae_pretraining__learning_rate=3e-3, vae_pretraining__batches_per_step=batches_per_step)
+  players, _, state = tiny.make_run(config)
+  params = jax.device_get(state.generator_params)
+  losses = []
+  batches = itertools.repeat(jax.device_get(tiny.make_batch(config)))
+  fitted = vae_pretraining.initialise(
+      jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]),
+      on_step=lambda step, loss: losses.append((step, loss)))
+  assert [step for step, _ in losses] == [10, 20, 30]
+  assert losses[-1][1] < losses[0][1]
+  assert tiny.flat(fitted).keys() == tiny.flat(params).keys()
+  assert all(np.isfinite(value).all() for value in tiny.flat(fitted).values())
+
+
+class CountedBatches:
+  """Endless batches, each of its own reals, whose position can be saved."""
+
+  def __init__(self, config):
+    self._config, self._position = config, 0
+
+  def __next__(self):
+    self._position += 1
+    return jax.device_get(tiny.make_batch(self._config, seed=self._position))
+
+  def get_state(self):
+    return {'position': self._position}
+
+  def set_state(self, state):
+    self._position = state['position']
+
+
+def test_stopped_pretraining_goes_on_where_it_was(tmp_path):
+  """Protects up to an hour of pretraining from a kill: stopped after 20 steps and run again, it ends bitwise as if never stopped."""
+  config = _config(vae_pretraining__num_steps=30, checkpoint_every=15, vae_pretraining__batches_per_step=2)
+  players, _, state = tiny.make_run(config)
+  params, mesh = jax.device_get(state.generator_params), sharding.make_mesh(jax.devices()[:1])
+  run = lambda **options: vae_pretraining.initialise(
+      jax.random.key(0), players, params, config, CountedBatches(config), mesh, **options)
+  whole = run()
+
+  def stop(step, loss):
+    if step == 20:
+      raise KeyboardInterrupt
+
+  steps = []
+  for on_step in (stop, lambda step, loss: steps.append(step)):
+    with checkpoints.Checkpoints(tmp_path, max_to_keep=1) as saved, contextlib.suppress(KeyboardInterrupt):
+      resumed = run(on_step=on_step, saved=saved)
+  assert steps == [20, 30]
+  for name, value in tiny.flat(whole).items():
+    np.testing.assert_array_equal(tiny.flat(resumed)[name], value, err_msg=name)
+
+
+def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
+  """Protects the pairing of rays and real pixels: pixel i of a redrawn portrait is pixel i of the rendered image."""
+  config = _config()
+  players, _, state = tiny.make_run(config)
+  params = jax.device_get(state.generator_params)
+  z = jax.random.normal(jax.random.key(1), (2, config.generator.style_dim))
+  viewpoint = jnp.array([[0.3, -0.1], [-0.2, 0.1]])
+  pixels = jnp.array([[0, 5, 15, 5], [7, 1, 2, 12]])
+  jittered = rays_lib.offset_distances
+  monkeypatch.setattr(rays_lib, 'offset_distances', lambda near, far, jitter, **k: jittered(near, far, 0 * jitter, **k))
+  some = vae_pretraining.redraw(players, params, jax.random.key(0), z, viewpoint, pixels, config)
+  whole = sampler.render(
+      players.generator, params, sampler.map_latents(players.generator, params, z),
+      camera.orbit(viewpoint[:, 0], viewpoint[:, 1]), image_size=config.image_size,
+      num_samples=config.num_samples)
+  for name, image in dict(image=whole.rgb, semantic_mask=whole.semantic_mask).items():
+    expected = np.take_along_axis(np.asarray(image).reshape(2, 16, -1), np.asarray(pixels)[..., None], axis=1)
+    np.testing.assert_allclose(getattr(some, name), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_drawn_pixels_cover_the_image():
+  """Protects the estimate of the mean over pixels: all are drawn as often, or each once where there are as many rays as pixels."""
+  drawn = vae_pretraining.draw_pixels(jax.random.key(0), 400, num_rays=8, num_pixels=16)
+  counts = np.bincount(np.asarray(drawn).ravel(), minlength=16)
+  assert drawn.shape == (400, 8) and counts.min() > 140 and counts.max() < 260
+  every = vae_pretraining.draw_pixels(jax.random.key(0), 3, num_rays=16, num_pixels=16)
+  np.testing.assert_array_equal(every, np.tile(np.arange(16), (3, 1)))
+
+
+def test_gaussian_of_encoded_latents_holds_their_spread():
+  """Protects the diversity of drawn people: samples of the encoded Gaussians have the mean and covariance it reports."""
+  rng = np.random.default_rng(0)
+  guesses = [
+      portrait_encoder.LatentGaussian(
+          mean=rng.normal([1.0, -1.0], [2.0, 0.1], (500, 2)), log_variance=np.log(np.full((500, 2), [0.25, 1.0])))
+      for _ in range(4)]
+  mean, covariance = vae_pretraining.encoded_gaussian(lambda guess: guess, iter(guesses), 4)
+  drawn = np.concatenate([g.mean + np.exp(g.log_variance / 2) * rng.normal(size=g.mean.shape) for g in guesses])
+  np.testing.assert_allclose(mean, drawn.mean(axis=0), atol=0.15)
+  np.testing.assert_allclose(covariance, np.cov(drawn, rowvar=False), atol=0.35)
+  np.testing.assert_allclose(np.diag(covariance), [4.25, 1.01], rtol=0.1)
