@@ -29,6 +29,7 @@ from cnerf_jax.models import film_siren
 from cnerf_jax.models import local_generator
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import sine
+from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.training import sharding
 
 

@@ -15,26 +15,32 @@ LEVELS = {
     'cnerf_jax.semantics': (),
     'cnerf_jax.camera': (),
     'cnerf_jax.latents': (),
-    'cnerf_jax.persistence.atomic_files': (),
-    'cnerf_jax.persistence.jsonl': ('cnerf_jax.persistence.atomic_files',),
     'cnerf_jax.rays': ('cnerf_jax.camera',),
-    'cnerf_jax.losses': ('cnerf_jax.models.base_sdf',),  # the sphere loss holds the base to the sphere that is defined there
+    'cnerf_jax.losses': ('cnerf_jax.models.base_sdf',),  # the sphere loss is of the base that is defined there
     'cnerf_jax.rendering': ('cnerf_jax.rays', 'cnerf_jax.camera'),
     'cnerf_jax.models': ('cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.semantics'),
     'cnerf_jax.sampler': (
         'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.latents',
         'cnerf_jax.semantics'),
-    'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.training.train_state'),
-    'cnerf_jax.pretrained': ('cnerf_jax.published', 'cnerf_jax.models', 'cnerf_jax.training', 'cnerf_jax.persistence.atomic_files'),
+    'cnerf_jax.persistence': (),
+    'cnerf_jax.published': ('cnerf_jax.models',),
+    'cnerf_jax.pretrained': (
+        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
     'cnerf_jax.evaluation': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
-        'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence.atomic_files', 'cnerf_jax.persistence.jsonl'),
-    'cnerf_jax.training': ('cnerf_jax',),
+        'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
+    'cnerf_jax.reporting': ('cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
+    'cnerf_jax.training': (
+        'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.losses', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
+        'cnerf_jax.latents', 'cnerf_jax.persistence.checkpoints'),
+    'cnerf_jax.run': (
+        'cnerf_jax.training', 'cnerf_jax.evaluation', 'cnerf_jax.reporting', 'cnerf_jax.persistence', 'cnerf_jax.sampler',
+        'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics'),
     'cnerf_jax': (),
     'data_pipeline': ('cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files'),
 }
 # Parts of the package that are allowed to know of training.
-HIGH = ('cnerf_jax.training', 'cnerf_jax.published', 'cnerf_jax.pretrained', 'cnerf_jax.editing', 'cnerf_jax.studio')
+HIGH = ('cnerf_jax.training', 'cnerf_jax.run', 'cnerf_jax.editing', 'cnerf_jax.studio')
 
 
 def is_within(module: str, part: str) -> bool:

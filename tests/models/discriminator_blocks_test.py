@@ -61,28 +61,28 @@ def test_cut_out_keeps_one_class():
   np.testing.assert_allclose(region, image * np.asarray(chosen), rtol=1e-6)
 
 
-def test_verdicts_have_their_shapes_and_see_both_inputs():
+def test_outputs_have_their_shapes_and_see_both_inputs():
   """Protects both discriminators: one logit a portrait, two angles, K classes; image and mask both count."""
   image, mask = (jnp.asarray(DRAW.standard_normal((4, 8, 8, c)), jnp.float32) for c in (3, 5))
-  judge_global = global_discriminator.GlobalDiscriminator((8, 8, 8))
-  judge_region = semantic_discriminator.SemanticDiscriminator(5, (8, 8), 8)
-  for judge, inputs, outputs in (
-      (judge_global, (image, mask), dict(realness_logits=(4,), viewpoint=(4, 2))),
-      (judge_region, (image, mask[..., :1]), dict(realness_logits=(4,), class_logits=(4, 5)))):
-    params = jax.jit(judge.init)(jax.random.key(0), *inputs)
-    outputs = jax.jit(judge.apply)(params, *inputs)
-    assert {name: getattr(outputs, name).shape for name in outputs} == outputs
+  of_portraits = global_discriminator.GlobalDiscriminator((8, 8, 8))
+  of_regions = semantic_discriminator.SemanticDiscriminator(5, (8, 8), 8)
+  for module, inputs, shapes in (
+      (of_portraits, (image, mask), dict(realness_logits=(4,), viewpoint=(4, 2))),
+      (of_regions, (image, mask[..., :1]), dict(realness_logits=(4,), class_logits=(4, 5)))):
+    params = jax.jit(module.init)(jax.random.key(0), *inputs)
+    outputs = jax.jit(module.apply)(params, *inputs)
+    assert {name: getattr(outputs, name).shape for name in shapes} == shapes
     for by_input in jax.jit(jax.grad(
-        lambda *x, p=params, j=judge: jnp.sum(j.apply(p, *x).realness_logits), argnums=(0, 1)))(*inputs):
+        lambda *x, p=params, j=module: jnp.sum(j.apply(p, *x).realness_logits), argnums=(0, 1)))(*inputs):
       assert (np.abs(np.asarray(by_input)).sum(axis=(1, 2, 3)) > 0).all()
 
 
-@pytest.mark.parametrize('judge, message', [
+@pytest.mark.parametrize('module, message', [
     (global_discriminator.GlobalDiscriminator((8, 8)), r'8 pixels leave 4 after 1 halvings; .* needs 2: list log2'),
     (semantic_discriminator.SemanticDiscriminator(1, (8, 8, 8), 8), r'8 pixels leave 2 after 2 halvings; .* needs 4: list log2')],
     ids=['global', 'semantic'])
-def test_wrong_depth_is_refused(judge, message):
+def test_wrong_depth_is_refused(module, message):
   """Protects configs of another resolution: what is left, what is needed, and how many widths to list."""
   with pytest.raises(ValueError, match=message) as error:
-    judge.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 8, 8, 1)))
+    module.init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 8, 8, 1)))
   assert '\n' not in str(error.value)

@@ -370,7 +370,7 @@ for place in (sharded, replicated):
   print(json.dumps([len(kernel.sharding.device_set), kernel.addressable_shards[0].data.shape[0], meta['step']]))
 '''
   environment = {**os.environ, 'XLA_FLAGS': '--xla_force_host_platform_device_count=8', 'JAX_PLATFORMS': 'cpu'}
-  result = subprocess.run([sys.executable, '-c', program, str(saved), str(ROOT), str(ROOT / 'tests' / 'training')],
+  result = subprocess.run([sys.executable, '-c', program, str(saved), str(ROOT), str(ROOT / 'tests' / 'persistence')],
                           env=environment, capture_output=True, text=True, timeout=120, check=False)
   assert result.returncode == 0, result.stderr[-2000:]
   assert [json.loads(line) for line in result.stdout.splitlines()] == [[8, 8, 30], [8, 64, 30]]

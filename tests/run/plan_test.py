@@ -3,9 +3,9 @@ import pytest
 
 import tiny
 
+from cnerf_jax.models import players
 from cnerf_jax.run import plan
 from cnerf_jax.training import sharding
-from cnerf_jax.training import train_state
 from configs import checks
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -51,7 +51,7 @@ def test_memory_is_shown_up_to_the_first_that_does_not_fit(held, mesh):
 
 def test_plan_of_a_tiny_run(monkeypatch, mesh):
   """Protects every line of the plan: parameters, memory that holds the state, the same FLOPs in micro-batches, a step's seconds."""
-  monkeypatch.setattr(train_state, 'make_players', tiny.make_players)
+  monkeypatch.setattr(players, 'make_players', tiny.make_players)
   monkeypatch.setattr(plan, '_LARGEST_TRIED', 16)
   config = tiny.make_config(batch_size=16, num_micro_batches=plan.AUTO, r1_fraction=1.0)
   made = plan.make(config, mesh)
@@ -82,5 +82,5 @@ def test_automatic_micro_batches_are_resolved_before_the_run(held, mesh, monkeyp
 
 def test_negative_micro_batches_are_refused(mesh):
   """Protects the one line of error: value, rule, remedy."""
-  with pytest.raises(ValueError, match='num_micro_batches -1 must be at least 0; 0 chooses as few as fit'):
+  with pytest.raises(ValueError, match='num_micro_batches -1 must be a whole number of at least 0'):
     checks.check(tiny.make_config(num_micro_batches=-1), mesh)

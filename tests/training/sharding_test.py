@@ -17,7 +17,8 @@ COMPARE = '''
 import jax
 import tiny
 from cnerf_jax import camera, sampler
-from cnerf_jax.training import sharding, traffic, train_step
+from benchmarks import collectives
+from cnerf_jax.training import sharding, train_step
 assert jax.device_count() == 8
 config = tiny.make_config(batch_size=8, generator__residual_from_zero=False, generator__residual_scale=0.1)
 players, optimizers, state = tiny.make_run(config)
