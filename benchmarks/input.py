@@ -65,10 +65,10 @@ def main(argv):
   with tempfile.TemporaryDirectory() as folder:
     write_records(folder, _RECORDS.value, _RECORD_SIZE.value)
     config.data.dir, config.data.record_size = folder, _RECORD_SIZE.value
-    figures = measure(config.data, _IMAGE_SIZE.value, _BATCH_SIZE.value, _SECONDS.value)
+    metrics = measure(config.data, _IMAGE_SIZE.value, _BATCH_SIZE.value, _SECONDS.value)
   machine.report(dict(
       benchmark='input', record_size=_RECORD_SIZE.value, image_size=_IMAGE_SIZE.value, batch_size=_BATCH_SIZE.value, flip=config.data.flip,
-      cores=len(os.sched_getaffinity(0)), load=os.getloadavg()[0], **figures, peak_resident_gib=machine.peak_resident_gib()),
+      cores=len(os.sched_getaffinity(0)), load=os.getloadavg()[0], **metrics, peak_resident_gib=machine.peak_resident_gib()),
       _OUTPUT.value)
 
 

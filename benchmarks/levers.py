@@ -126,7 +126,7 @@ def compile_variants(config, batch: int, mesh=None):
 
 
 def measure(config, batch: int, num_devices: int, repeats: int) -> list[dict]:
-  """A row of figures for every lever."""
+  """A row of metrics for every lever."""
   mesh = sharding.make_mesh(jax.devices()[:num_devices]) if num_devices > 1 else None
   variants, params = compile_variants(config, batch, mesh)
   calls = [lambda f=f: f(params) for pair in variants.values() for f in pair]

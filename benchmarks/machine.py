@@ -43,17 +43,17 @@ def interleaved(functions, repeats: int) -> list[list[float]]:
 
 
 def peak_resident_gib() -> float:
-  """Most memory this process has held so far, GiB."""
+  """Peak memory of this process so far, GiB."""
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def peak_device_gib() -> float | None:
-  """Most memory held on the first device, GiB, where the backend says."""
+  """Peak memory on the first device, GiB, where the backend says."""
   stats = jax.devices()[0].memory_stats() or {}
   return stats['peak_bytes_in_use'] / 2**30 if 'peak_bytes_in_use' in stats else None
 
 
-def figures(seconds: list[float], *, images: int, flops: float, peak: float) -> dict[str, float | None]:
+def metrics(seconds: list[float], *, images: int, flops: float, peak: float) -> dict[str, float | None]:
   """The columns that benchmarks of time report.
 
   Args:
@@ -70,7 +70,7 @@ def figures(seconds: list[float], *, images: int, flops: float, peak: float) -> 
 
 
 def report(row: dict, output: str | None) -> None:
-  """Prints a row of figures, one a line, and appends it to the file `output` as a line of JSON."""
+  """Prints a row of metrics, one a line, and appends it to the file `output` as a line of JSON."""
   for name, value in row.items():
     print(f'{name:22s} {value:.4g}' if isinstance(value, float) else f'{name:22s} {value}')
   if output:

@@ -55,7 +55,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def prepare(folder: pathlib.Path, sizes: list[int], workers: int, align: bool) -> tuple[float, int]:
-  """(seconds, most bytes held) of the command line on a drawn folder."""
+  """(seconds, peak bytes) of the command line on a drawn folder."""
   command = [sys.executable, '-m', 'data_pipeline.prepare', str(folder / 'images'), str(folder / 'data'), '--labels', str(folder / 'labels'),
              '--sizes', *map(str, sizes), '--workers', str(workers)] + ['--align'] * align
   started, most = time.perf_counter(), 0

@@ -26,7 +26,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 
 
 def measure(config, batches: list[int], device_counts: list[int], repeats: int) -> list[dict]:
-  """Rows of figures, one for each batch size on each number of devices."""
+  """Rows of metrics, one for each batch size on each number of devices."""
   generator = players_lib.make_players(config).generator
   styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
   init = jax.jit(generator.init)
@@ -49,7 +49,7 @@ def measure(config, batches: list[int], device_counts: list[int], repeats: int) 
         device=jax.devices()[0].device_kind, devices=count, batch=batch, image_size=config.image_size, width=generator.width,
         num_samples=config.num_samples, temporary_gib=memory.temp_size_in_bytes / 2**30 if memory else None,
         load=os.getloadavg()[0],
-        **machine.figures(
+        **machine.metrics(
             row, images=batch, flops=flops.count(drawing.make_draw(config, generator, batch, num_chunks=1), params), peak=peaks[count])))
   return rows
 

@@ -125,7 +125,7 @@ def measure(config, part: str, repeats: int, variants=()) -> list[dict]:
   own = np.median(seconds[0])
   return [
       row | dict(load=load, ratio=float(np.median(times) / own))
-      | machine.figures(times, images=row['batch_size'], flops=model_flops, peak=peak)
+      | machine.metrics(times, images=row['batch_size'], flops=model_flops, peak=peak)
       | dict(peak_resident_gib=machine.peak_resident_gib(), peak_device_gib=machine.peak_device_gib())
       for row, times, model_flops in zip(rows, seconds, counts)]
 

@@ -1,6 +1,6 @@
-"""How fast VAE pretraining learns to redraw: python -m benchmarks.vae_pretraining --config=configs/portraits32.py [--config.key=value ...]
+"""How fast VAE pretraining learns to reconstruct: python -m benchmarks.vae_pretraining --config=configs/portraits32.py [--config.key=value ...]
 
-Runs `config.vae_pretraining.num_steps` of it and prints, of held-out portraits redrawn from their mean latents, the squared error of the
+Runs `config.vae_pretraining.num_steps` of it and prints, of held-out portraits reconstructed from their mean latents, the squared error of the
 image and the cross-entropy of the masks (each a mean over pixels; lower is better), steps a second and the load.
 """
 
@@ -26,7 +26,7 @@ from configs import checks
 from data_pipeline import loader
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/portraits32.py', 'What to run.', lock_config=True)
-_NUM_HELD_OUT = flags.DEFINE_integer('num_held_out', 256, 'Validation portraits to redraw, a multiple of 32.', lower_bound=32)
+_NUM_HELD_OUT = flags.DEFINE_integer('num_held_out', 256, 'Validation portraits to reconstruct, a multiple of 32.', lower_bound=32)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 _AT_ONCE = 32
 
@@ -52,7 +52,7 @@ def held_out_errors(players, params, encoder_params, config, portraits: dict[str
 
 
 def measure(config, num_held_out: int) -> dict:
-  """Runs the VAE pretraining of a config, and redraws held-out portraits."""
+  """Runs the VAE pretraining of a config, and reconstructs held-out portraits."""
   mesh = sharding.make_mesh()
   checks.check(config, mesh)
   if not config.vae_pretraining.num_steps:

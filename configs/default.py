@@ -60,9 +60,9 @@ FIELDS: fields.Table = dict(
         batch_size=whole(24, 'portraits a step', least=1, source='published code'),
     ),
     vae_pretraining=dict(
-        num_steps=whole(0, 'steps in which the generator learns to redraw real portraits of known cameras; 0: none, as in the paper'),
+        num_steps=whole(0, 'steps in which the generator learns to reconstruct real portraits of known cameras; 0: none, as in the paper'),
         batches_per_step=whole(4, 'batches of portraits a step', least=1),
-        rays_per_portrait=whole(128, 'random pixels redrawn of each portrait', least=1),
+        rays_per_portrait=whole(128, 'random pixels reconstructed of each portrait', least=1),
         learning_rate=number(5e-4, 'of the generator, at first; it falls to a tenth', above=0),
         encoder_learning_rate=number(1e-3, 'of the encoder', above=0),
         image_weight=number(4.0, 'of the squared error of colours, against the cross-entropy of masks', least=0),

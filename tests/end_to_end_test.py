@@ -75,7 +75,7 @@ def test_run_leaves_its_papers(whole):
   assert {path.name for path in (workdir / 'sheets').glob('*.png')} >= {f'samples_{STEPS:07d}.png', f'classes_{STEPS:07d}.png'}
   assert (workdir / 'losses.png').read_bytes().startswith(b'\x89PNG')
   assert json.loads((workdir / 'scores.json').read_text())
-  assert not (workdir / 'warm_start').exists()
+  assert not (workdir / 'vae_pretraining').exists()
   assert list(workdir.rglob('events.out.tfevents*'))
 
 
@@ -95,7 +95,7 @@ def test_stopping_and_resuming_is_never_stopping(whole, shared, tmp_path):
 
 
 def test_scores_of_a_saved_step_are_reprinted(whole, shared):
-  """Protects the figures of the README: the evaluate mode gives a step the scores that its run gave it, and leaves the run's own alone."""
+  """Protects the metrics in the README: the evaluate mode gives a step the scores that its run gave it, and leaves the run's own alone."""
   workdir, _ = whole
   before = (workdir / 'scores.json').read_text()
   done = run_main(shared, '--mode=evaluate', f'--workdir={workdir}')

@@ -61,12 +61,12 @@ def state_of(workdir, step):
 
 
 def real_areas_of_first_step(shared):
-  """Mean mask areas of what each process should read first, after the batches of the warm start: its own shard."""
+  """Mean mask areas of what each process should read first, after the batches of VAE pretraining: its own shard."""
   config = smoke.get_config().unlock()
   config.data.dir = f'{shared}/data'
-  warm = config.vae_pretraining
-  portraits_a_step = warm.batches_per_step * config.batch_size
-  skipped = warm.batches_per_step * (warm.num_steps + -(-warm.num_encoded // portraits_a_step))
+  pretraining = config.vae_pretraining
+  portraits_a_step = pretraining.batches_per_step * config.batch_size
+  skipped = pretraining.batches_per_step * (pretraining.num_steps + -(-pretraining.num_encoded // portraits_a_step))
   masks = []
   for shard in range(2):
     batches = loader.open(config.data).training_iterator(

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 
 def sdf_gradient(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Array, '*points 3']:
-  """Gradient of sdf(points) by world points."""
+  """Gradient of sdf(points) with respect to world points."""
   return jax.grad(lambda x: jnp.sum(sdf(x)))(points)
 
 
@@ -27,6 +27,6 @@ def eikonal_loss(sdf: Callable, points: Float[Array, '*points 3']) -> Float[Arra
 
   Args:
     sdf: world points [..., 3] → signed distances [...], world units, each of its own point alone.
-    points: where to hold it.
+    points: where it is evaluated.
   """
   return jnp.mean(eikonal_errors(sdf_gradient(sdf, points)))

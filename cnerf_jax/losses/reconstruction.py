@@ -1,4 +1,4 @@
-"""The reconstruction losses of the warm start (not in the paper): a portrait drawn from its encoded latent should look like itself,
+"""The reconstruction losses of VAE pretraining (not in the paper): a portrait drawn from its encoded latent should look like itself,
 and the encoded latents together should look like the prior N(0, I).
 """
 

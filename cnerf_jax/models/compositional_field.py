@@ -103,7 +103,7 @@ class RadianceField:
   def query_with_gradient(
       self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3'], *, of: str
   ) -> tuple[FieldSample, Float[Array, 'batch rays samples 3']]:
-    """`query`, and the gradient by points of the 'whole' signed distance or its 'residual' part, from one evaluation."""
+    """`query`, and the gradient with respect to points of the 'whole' signed distance or its 'residual' part, from one evaluation."""
     def sdf(points):
       sample = self.query(points, viewdirs)
       return {'whole': sample.sdf, 'residual': sample.residual_sdf}[of], sample

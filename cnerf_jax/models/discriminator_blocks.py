@@ -1,4 +1,4 @@
-"""What both discriminators are built of: coordinate convolutions, residual blocks, minibatch stddev (SPEC of the paper's D's)."""
+"""What both discriminators are built of: coordinate convolutions, residual blocks, minibatch stddev (paper section 3, discriminators)."""
 
 import flax.linen as nn
 import jax

@@ -9,7 +9,7 @@ from cnerf_jax.models import initializers
 
 
 class MappingNetwork(nn.Module):
-  """z → w (paper section 3; SPEC: 3 x (linear 256, leaky ReLU 0.2)).
+  """z → w (paper section 3; published: 3 x (linear 256, leaky ReLU 0.2)).
 
   Attributes:
     style_dim: width of z and of w.

@@ -1,4 +1,4 @@
-"""A portrait encoder: image and masks to the latent z that draws them, as a Gaussian (not in the paper; for the warm start)."""
+"""A portrait encoder: image and masks to the latent z that draws them, as a Gaussian (not in the paper; for VAE pretraining)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LatentGaussian:
   log_variance: Float[Array, 'batch style_dim']
 
   def draw(self, key: Array) -> Float[Array, 'batch style_dim']:
-    """One z per portrait, differentiable by mean and variance."""
+    """One z per portrait, differentiable with respect to mean and variance."""
     return self.mean + jnp.exp(self.log_variance / 2) * jax.random.normal(key, self.mean.shape)
 
 

@@ -69,5 +69,5 @@ class Pictures:
     return Sheet(path, sheet)
 
   def draw_curves(self) -> None:
-    """Redraws the curves of `metrics.jsonl`."""
+    """Draws the curves of `metrics.jsonl`."""
     curves.loss_plot(self._workdir / 'metrics.jsonl', self._workdir / 'losses.png')

@@ -1,4 +1,4 @@
-"""Pictures by which a person judges a run: sheets of samples, and of what each local generator draws.
+"""Pictures of a run for people to look at: sheets of samples, and of what each local generator draws.
 
 Axes: I identities, V views, H W image, K semantic classes. Images are in [-1, 1], masks in [0, 1] up to the error of
 the run; both are clipped for show. Pixels are enlarged whole: a sheet shows neither more nor less than was rendered.

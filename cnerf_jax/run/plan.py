@@ -34,7 +34,7 @@ Note = Callable[[str], None]
 
 @dataclasses.dataclass(frozen=True)
 class StepMemory:
-  """What a compiled step holds on one device.
+  """What a compiled step takes on one device.
 
   Attributes:
     micro_batch: images of a micro-batch, on all devices together.
@@ -96,7 +96,7 @@ def _compile_step(config, mesh):
 
 
 def step_memory(config: ml_collections.ConfigDict, mesh) -> StepMemory:
-  """Compiles the training step of a config, without data or state, and asks what it holds."""
+  """Compiles the training step of a config, without data or state, and asks what memory it takes."""
   memory = compile_step(config, mesh).memory_analysis()
   if memory is None:
     raise ValueError(f'the compiler of {jax.devices()[0].device_kind} does not tell the memory of a step; set num_micro_batches yourself')
@@ -127,7 +127,7 @@ def choose_num_micro_batches(config: ml_collections.ConfigDict, mesh, limit_byte
   """
   for count in micro_batch_counts(config, mesh):
     memory = step_memory(_with(config, num_micro_batches=count), mesh)
-    note(f'{count} micro-batches of {memory.micro_batch} images hold {_gib(memory.total_bytes)} a device')
+    note(f'{count} micro-batches of {memory.micro_batch} images take {_gib(memory.total_bytes)} a device')
     if memory.total_bytes <= limit_bytes:
       return count
   raise ValueError(
@@ -234,7 +234,7 @@ def format_plan(plan: Plan, config: ml_collections.ConfigDict, mesh) -> str:
     seconds = plan.seconds_per_step
     lines.append(row('seconds a step', f'{seconds:.2f}: {config.batch_size / seconds:.2f} images/s, '
                      f'{plan.flops_per_image * config.batch_size / seconds / 1e12:.3f} TFLOP/s'))
-    lines.append(row('hours', f'{seconds * config.num_steps / 3600:.1f} for {config.num_steps:,} steps, warm start apart'))
+    lines.append(row('hours', f'{seconds * config.num_steps / 3600:.1f} for {config.num_steps:,} steps, pretraining apart'))
   return '\n'.join(lines)
 
 

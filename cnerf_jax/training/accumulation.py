@@ -10,7 +10,7 @@ from cnerf_jax.models import discriminator_blocks
 
 
 def check(batch_size: int, num_micro_batches: int, r1_fraction: float = 1.0) -> None:
-  """ValueError if micro-batches would be unequal or tear a group of minibatch stddev apart, also among the share held for R1."""
+  """ValueError if micro-batches would be unequal or tear a group of minibatch stddev apart, also among the reals that R1 is taken of."""
   group = discriminator_blocks.group_size(batch_size)
   if num_micro_batches < 1 or batch_size % (num_micro_batches * group):
     raise ValueError(

@@ -1,6 +1,6 @@
 """Pixels of portraits as training renders them, all of an image or a random few, with the geometry losses of their samples.
 
-The generator's fakes are all pixels of an image, at a coarse or the full size; VAE pretraining redraws a few random pixels of many
+The generator's fakes are all pixels of an image, at a coarse or the full size; VAE pretraining reconstructs a few random pixels of many
 portraits. Both are this one rendering.
 """
 

@@ -1,4 +1,4 @@
-"""Sphere initialisation: before GAN training the base SDF network is fitted to a sphere (SPEC of the generator; L1, Adam).
+"""Sphere initialisation: before GAN training the base SDF network is fitted to a sphere (paper section 3, sphere initialisation; L1, Adam).
 
 Only the base network moves; afterwards it is frozen. Points are stratified samples along the rays of random cameras.
 """
@@ -23,7 +23,7 @@ from cnerf_jax.rendering import volume_rendering
 
 
 def base_distance(generator: generator_lib.Generator, base_params, styles, points):
-  """Signed distance of the base network, world units, differentiable by its parameters (inside a portrait it is frozen)."""
+  """Signed distance of the base network, world units, differentiable with respect to its parameters (inside a portrait it is frozen)."""
   network = base_sdf.NetworkBase(
       generator.width, generator.num_shape_layers, generator.num_texture_layers, generator.gamma_offset)
   field = network.apply({'params': base_params}, styles)

@@ -1,7 +1,7 @@
-"""Warm start (not in the paper): before GAN training the generator learns to redraw real portraits from an encoder's latents.
+"""VAE pretraining (not in the paper): before GAN training the generator learns to reconstruct real portraits from an encoder's latents.
 
 A variational autoencoder whose decoder is the CNeRF generator: an encoder guesses z, the generator renders it from the real image's
-camera, and latents are held near the prior. It puts every class in its place, ties latents to people, and can't collapse; the GAN that
+camera, and latents stay near the prior. It puts every class in its place, ties latents to people, and can't collapse; the GAN that
 follows makes pictures sharp. The loss is a mean over pixels, so a few random rays of many portraits teach more than all rays of a
 few. Needs known viewpoints and masks that sum to one (softmax fusion).
 
@@ -41,7 +41,7 @@ def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> In
   return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
 
 
-def redraw(
+def reconstruct(
     players: players_lib.Players, params, key: Array, z: Float[Array, 'batch style_dim'], viewpoint: Float[Array, 'batch 2'],
     pixels: Int[Array, 'batch rays'], config: ml_collections.ConfigDict,
 ) -> pixels_lib.Pixels:
@@ -93,11 +93,11 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
     def loss(params):
       generator_params, encoder_params = params
       guess = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
-      redrawn = redraw(players, generator_params, render_key, guess.draw(latent_key), batch['viewpoint'], pixels, config)
+      reconstructed = reconstruct(players, generator_params, render_key, guess.draw(latent_key), batch['viewpoint'], pixels, config)
       likeness = reconstruction.reconstruction_loss(
-          redrawn.image, real_image, redrawn.semantic_mask, real_mask, image_weight=settings.image_weight)
+          reconstructed.image, real_image, reconstructed.semantic_mask, real_mask, image_weight=settings.image_weight)
       divergence = reconstruction.prior_divergence(guess.mean, guess.log_variance)
-      geometry = weights.eikonal * redrawn.eikonal_loss + weights.minimal_surface * redrawn.minimal_surface_loss
+      geometry = weights.eikonal * reconstructed.eikonal_loss + weights.minimal_surface * reconstructed.minimal_surface_loss
       return likeness + settings.prior_weight * divergence + geometry, likeness
 
     grads, likeness = jax.grad(loss, has_aux=True)(params)

@@ -16,7 +16,7 @@ def _mesh():
   return sharding.make_mesh(jax.devices()[:1])
 
 
-@pytest.fixture(name='held')
+@pytest.fixture(name='memory_of')
 def _held(monkeypatch):
   """A step that holds 10 bytes and one for each image of a micro-batch."""
   def step_memory(config, mesh):
@@ -29,20 +29,20 @@ def _held(monkeypatch):
 
 @pytest.mark.parametrize(('batch_size', 'limit', 'r1_fraction', 'expected'), [
     (8, 20, 1.0, 1), (16, 20, 1.0, 2), (16, 26, 1.0, 1), (24, 14, 1.0, 6), (24, 18, 0.5, 3), (16, 18, 0.5, 2)])
-def test_as_few_micro_batches_as_fit(held, mesh, batch_size, limit, r1_fraction, expected):
-  """Protects speed and memory at once: the fewest equal micro-batches of whole groups that fit, also of the share held for R1."""
+def test_as_few_micro_batches_as_fit(memory_of, mesh, batch_size, limit, r1_fraction, expected):
+  """Protects speed and memory at once: the fewest equal micro-batches of whole groups that fit, also of the reals that R1 is taken of."""
   config = tiny.make_config(batch_size=batch_size, r1_fraction=r1_fraction)
   assert plan.choose_num_micro_batches(config, mesh, limit) == expected
 
 
-def test_what_fits_nowhere_is_refused_with_its_size(held, mesh):
+def test_what_fits_nowhere_is_refused_with_its_size(memory_of, mesh):
   """Protects from a crash hours later: the smallest micro-batch, what it needs and may use, and what to do."""
   config = tiny.make_config(batch_size=16, r1_fraction=0.5)
   with pytest.raises(ValueError, match='batch_size 16 fits in no number of micro-batches: 8 images need .* may be used; use smaller'):
     plan.choose_num_micro_batches(config, mesh, 17)
 
 
-def test_memory_is_shown_up_to_the_first_that_does_not_fit(held, mesh):
+def test_memory_is_shown_up_to_the_first_that_does_not_fit(memory_of, mesh):
   """Protects the answer to "how large a batch?": 4, 16, 64 ... images until the device is full."""
   rows = plan.growing_memory(tiny.make_config(), mesh, 30)
   assert [row.micro_batch for row in rows] == [4, 16, 64]
@@ -70,7 +70,7 @@ def test_plan_of_a_tiny_run(monkeypatch, mesh):
     assert words in table
 
 
-def test_automatic_micro_batches_are_resolved_before_the_run(held, mesh, monkeypatch):
+def test_automatic_micro_batches_are_resolved_before_the_run(memory_of, mesh, monkeypatch):
   """Protects `num_micro_batches` 0: it passes the checks and becomes the number that fits; a number that is given stays."""
   monkeypatch.setattr(plan, 'device_memory_limit', lambda: 14.0)
   config = tiny.make_config(batch_size=8, num_micro_batches=plan.AUTO, r1_fraction=1.0)

@@ -90,7 +90,7 @@ def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
   pixels = jnp.array([[0, 5, 15, 5], [7, 1, 2, 12]])
   jittered = rays_lib.offset_distances
   monkeypatch.setattr(rays_lib, 'offset_distances', lambda near, far, jitter, **k: jittered(near, far, 0 * jitter, **k))
-  some = vae_pretraining.redraw(players, params, jax.random.key(0), z, viewpoint, pixels, config)
+  some = vae_pretraining.reconstruct(players, params, jax.random.key(0), z, viewpoint, pixels, config)
   whole = sampler.render(
       players.generator, params, sampler.map_latents(players.generator, params, z),
       camera.orbit(viewpoint[:, 0], viewpoint[:, 1]), image_size=config.image_size,
