@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# For a GPU machine that one has for minutes at a time, without a network: correctness first, then benchmarks, then training for the
+# For a GPU machine that is rented by the minute and has no network: correctness first, then benchmarks, then training for the
 # time that is left. Every stage can be asked for alone, so that each stays under ten minutes; what was written is kept.
 #   OUT=results bash benchmarks/gpu.sh parity
 #   OUT=results bash benchmarks/gpu.sh bench

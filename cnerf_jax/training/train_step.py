@@ -38,8 +38,7 @@ def make_train_step(
     render_size: fakes are rendered at this size, the config's image_size by default (see `progressive`).
   """
   size = render_size or config.image_size
-  num_classes = players.generator.num_classes
-  draw_fakes = lambda key: draws.draw_fakes(key, config.batch_size, config, num_classes=num_classes, render_size=size)
+  draw_fakes = lambda key: draws.draw_fakes(key, config.batch_size, config, num_classes=players.generator.num_classes, render_size=size)
   draw_classes = lambda key, real: draws.draw_classes(key, real['semantic_mask'], config.class_draw)
   render = lambda params, draw: generator_step.render_fakes(players, params, draw, config, render_size=size)
 
@@ -48,7 +47,6 @@ def make_train_step(
     fake_key, class_key, own_fake_key, own_class_key = jax.random.split(step_key, 4)
     transforms = augmentation.draw_step(step_key, train_state.augmentation_of(state), config)
 
-    # what the discriminators see
     low_passed = progressive.low_pass_portraits(batch, size)
     real = augmentation.show(transforms['real'], low_passed)
     draw, class_draw = draw_fakes(fake_key), draw_classes(class_key, real)
@@ -71,10 +69,9 @@ def make_train_step(
     generator_params, generator_optimizer = optimizers_lib.update(
         optimizers.generator, grads, state.generator_optimizer, state.generator_params)
 
-    metrics = _named(generator=generator_metrics, global_discriminator=global_metrics, semantic_discriminator=semantic_metrics) | {
-        'generator/density_beta': generator_params['params']['field']['density_beta'],
-        'mask_area/fake': jnp.mean(rendered['semantic_mask'], axis=(0, 1, 2)),
-        'mask_area/real': jnp.mean(low_passed['semantic_mask'], axis=(0, 1, 2))}
+    generator_metrics['density_beta'] = generator_params['params']['field']['density_beta']
+    metrics = _named(generator=generator_metrics, global_discriminator=global_metrics, semantic_discriminator=semantic_metrics)
+    metrics |= _named(mask_area=dict(fake=_class_areas(rendered), real=_class_areas(low_passed)))
     state, adapted_metrics = train_state.adapt_augmentation(state, global_metrics, config)
     decay = ema.ramped_decay(state.step, config.batch_size, config.ema_half_life_images, config.ema_ramp)
     return state.replace(
@@ -92,3 +89,8 @@ def make_train_step(
 
 def _named(**metrics_of_players) -> Metrics:
   return {f'{player}/{name}': value for player, metrics in metrics_of_players.items() for name, value in metrics.items()}
+
+
+def _class_areas(portraits: dict[str, jax.Array]) -> jax.Array:
+  """Mean area of each class, as a fraction of the image."""
+  return jnp.mean(portraits['semantic_mask'], axis=(0, 1, 2))
