@@ -25,6 +25,12 @@ from cnerf_jax.models import semantic_discriminator as semantic_discriminator_li
 _FEWEST_CHANNELS = 32
 
 
+# settings of the published generator that no shape tells
+GENERATOR = dict(
+    gamma_offset=30.0, base='network', residual_scale=1.0, residual_from_zero=False, mask_fusion='raw', mask_sharpness=1.0, color_gain=1.0,
+    density_beta_init=0.1)
+
+
 def to_numpy(tensor) -> np.ndarray:
   """A NumPy array of a torch tensor or anything array-like."""
   if hasattr(tensor, 'detach'):
@@ -70,7 +76,8 @@ def generator_from(weights: Mapping[str, object]) -> tuple[generator_lib.Generat
         width=first.shape[0],
         mapping_layers=_count(weights, r'style\.(\d+)\.weight'),
         num_shape_layers=_count(weights, r'renderer\.network\.0\.shape_linears\.(\d+)\.weight'),
-        num_texture_layers=_count(weights, r'renderer\.network\.0\.texture_linears\.(\d+)\.weight'))
+        num_texture_layers=_count(weights, r'renderer\.network\.0\.texture_linears\.(\d+)\.weight'),
+        **GENERATOR)
     layers = generator.num_shape_layers, generator.num_texture_layers
     local_generators = [
         _local_generator(weights, f'renderer.network.{k}', *layers) for k in range(generator.num_classes)]

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnerf_jax import published
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import players as players_lib
@@ -34,9 +35,8 @@ def make_config(base=ffhq12, **changes):
 
 def make_generator(**changes):
   """A generator of the published kind at tiny sizes."""
-  settings = dict(
-      num_classes=NUM_CLASSES, style_dim=8, width=8, mapping_layers=2, num_shape_layers=2, num_texture_layers=1,
-      mask_sharpness=1.0) | changes
+  settings = published.GENERATOR | dict(
+      num_classes=NUM_CLASSES, style_dim=8, width=8, mapping_layers=2, num_shape_layers=2, num_texture_layers=1) | changes
   return generator_lib.Generator(**settings)
 
 

@@ -38,7 +38,7 @@ class NetworkBase(nn.Module):
 
   def setup(self):
     self.trunk = local_generator.LocalGenerator(
-        self.width, self.num_shape_layers, self.num_texture_layers, self.gamma_offset)
+        self.width, self.num_shape_layers, self.num_texture_layers, self.gamma_offset, residual_scale=1.0, residual_from_zero=False)
 
   def __call__(self, styles: Float[Array, 'batch classes 2 style_dim']) -> local_generator.LocalField:
     return self.trunk(styles[:, 0])

@@ -10,7 +10,7 @@ from cnerf_jax.models import mapping_network
 
 
 class Generator(nn.Module):
-  """All that is learnt of a CNeRF generator; defaults are the published stage 1.
+  """All that is learnt of a CNeRF generator; defaults are those of configs/default.py.
 
   Attributes:
     num_classes: semantic classes, one local generator each.
@@ -20,10 +20,10 @@ class Generator(nn.Module):
     num_shape_layers: FiLM-SIREN layers that see the shape style.
     num_texture_layers: FiLM-SIREN layers that see the texture style.
     gamma_offset: mean frequency of the sines.
-    base: 'network' (fitted to a sphere, then frozen, as published) or 'sphere' (exact).
+    base: 'sphere' (exact) or 'network' (fitted to a sphere, then frozen, as published).
     residual_scale: factor on residual signed distances.
     residual_from_zero: start residual signed distances at zero.
-    mask_fusion: 'raw' (as published) or 'softmax' over classes.
+    mask_fusion: 'softmax' over classes or 'raw' (as published).
     mask_sharpness: factor on mask scores before the softmax.
     color_gain: factor on the fused colour logit.
     density_beta_init: initial width of the surface in the density, world units.
@@ -36,13 +36,13 @@ class Generator(nn.Module):
   num_shape_layers: int = 3
   num_texture_layers: int = 2
   gamma_offset: float = 30.0
-  base: str = 'network'
-  residual_scale: float = 1.0
-  residual_from_zero: bool = False
-  mask_fusion: str = 'raw'
+  base: str = 'sphere'
+  residual_scale: float = 0.25
+  residual_from_zero: bool = True
+  mask_fusion: str = 'softmax'
   mask_sharpness: float = 10.0
-  color_gain: float = 1.0
-  density_beta_init: float = 0.1
+  color_gain: float = 5.0
+  density_beta_init: float = 0.03
 
   def __post_init__(self):
     for value, known, name in (

@@ -104,8 +104,8 @@ class LocalGenerator(nn.Module):
   num_shape_layers: int = 3
   num_texture_layers: int = 2
   gamma_offset: float = 30.0
-  residual_scale: float = 1.0
-  residual_from_zero: bool = False
+  residual_scale: float = 0.25
+  residual_from_zero: bool = True
 
   @nn.compact
   def __call__(self, styles: Float[Array, 'batch 2 style_dim']) -> LocalField:

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib
 import types
 
@@ -5,6 +6,10 @@ import pytest
 
 import tiny
 
+from cnerf_jax import camera
+from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import global_discriminator
+from cnerf_jax.models import semantic_discriminator
 from configs import checks
 from configs import default
 from configs import fields
@@ -107,3 +112,15 @@ def test_data_that_do_not_suffice_are_refused(data, message):
   with pytest.raises(ValueError, match=message):
     checks.check_data(config, types.SimpleNamespace(**data))
   checks.check_data(config, types.SimpleNamespace(num_train=10_000, has_viewpoints=True))
+
+
+@pytest.mark.parametrize('module, section', [
+    (generator_lib.Generator, 'generator'), (global_discriminator.GlobalDiscriminator, 'global_discriminator'),
+    (semantic_discriminator.SemanticDiscriminator, 'semantic_discriminator')], ids=['generator', 'global', 'semantic'])
+def test_modules_do_not_contradict_the_config(module, section):
+  """Protects those who build a module by hand: its defaults are the recommended values."""
+  recommended = default.get_config()[section].to_dict()
+  fields_of_module = {field.name: field.default for field in dataclasses.fields(module) if field.name in recommended}
+  assert fields_of_module == recommended
+  assert camera.AZIMUTH_STD_RADIANS == default.get_config().camera.azimuth_std
+  assert camera.ELEVATION_STD_RADIANS == default.get_config().camera.elevation_std

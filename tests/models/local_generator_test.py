@@ -26,7 +26,7 @@ def test_film_siren_is_its_formula():
 def test_first_weights_have_the_published_ranges():
   """Protects SIREN's start: U(±1/3) first, U(±sqrt(6/n)/25) then, biases U(±1/sqrt(n)), films a quarter of Kaiming."""
   width, style_dim = 64, 32
-  params = jax.tree.map(np.asarray, local_generator.LocalGenerator(width).init(
+  params = jax.tree.map(np.asarray, local_generator.LocalGenerator(width, residual_from_zero=False).init(
       jax.random.key(0), jnp.zeros((1, 2, style_dim)))['params'])
   siren = lambda n: (6 / n)**0.5 / 25
   bounds = {

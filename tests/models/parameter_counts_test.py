@@ -42,7 +42,7 @@ def test_local_generator_has_the_published_size():
 
 
 @pytest.mark.parametrize('module, shapes, expected', [
-    (generator_lib.Generator(), [(1, 12, 2, 256)], 5_567_209),
+    (generator_lib.Generator(base='network'), [(1, 12, 2, 256)], 5_567_209),
     (global_discriminator.GlobalDiscriminator(), [(1, 64, 64, 3), (1, 64, 64, 12)], 24_192_367),
     (semantic_discriminator.SemanticDiscriminator(12), [(1, 64, 64, 3), (1, 64, 64, 1)], 40_279_053),
 ], ids=['generator', 'global', 'semantic'])
