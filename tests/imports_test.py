@@ -24,7 +24,8 @@ LEVELS = {
     'cnerf_jax.sampler': (
         'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.latents',
         'cnerf_jax.semantics'),
-    'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.training.train_state'),
+    'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.published_discriminators'),
+    'cnerf_jax.published_discriminators': ('cnerf_jax.models',),
     'cnerf_jax.pretrained': ('cnerf_jax.published', 'cnerf_jax.models', 'cnerf_jax.training', 'cnerf_jax.persistence.atomic_files'),
     'cnerf_jax.evaluation': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
