@@ -82,6 +82,9 @@ FIELDS: fields.Table = dict(
     semantic_discriminator=dict(
         channels=widths((256, 512, 512, 512, 512), 'at full resolution, then after each halving, down to 4x4 pixels', source=SUPPLEMENT),
         head_width=whole(512, 'hidden width of both heads', least=1, source='published code'),
+        kind=one_of(
+            'recommended', 'published', meaning='activations, order of the last map, and what R1 is taken with respect to: region or image '
+            '(cnerf_jax/models/semantic_discriminator.py)'),
     ),
     discriminator_dtype=one_of(
         'float32', 'bfloat16', meaning='of their convolutions; bfloat16 halves the memory traffic on GPU and TPU'),

@@ -25,6 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.dilation = 'overlap'
   config.data.flip = False
   config.mixing_probability = 0.9
+  config.semantic_discriminator.kind = 'published'
   config.eikonal_of = 'residual'
   config.eikonal_fraction = 1.0
   config.class_draw = 'uniform'

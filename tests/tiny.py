@@ -84,7 +84,7 @@ def make_players(config):
           channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
           num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width,
-          dtype=config.discriminator_dtype),
+          dtype=config.discriminator_dtype, kind=settings.kind),
       augmented=augmentation.is_on(config))
 
 

@@ -90,17 +90,20 @@ class ResidualBlock(nn.Module):
 
 
 class Branch(nn.Module):
-  """1x1 convolution and leaky ReLU into `channels[0]`, then one residual block (and half the resolution) per further entry.
+  """1x1 convolution into `channels[0]`, with leaky ReLU or linear, then one residual block (and half the resolution) per further entry.
 
   Nearly all products of a discriminator are in here, so that only here they may be of a narrower `dtype`; what comes out is float32.
   """
 
   channels: tuple[int, ...]
   dtype: str = 'float32'
+  linear_start: bool = False
 
   @nn.compact
   def __call__(self, x):
-    x = leaky_relu(Convolution(self.channels[0], 1, dtype=self.dtype, name='from_image')(x))
+    x = Convolution(self.channels[0], 1, dtype=self.dtype, name='from_image')(x)
+    if not self.linear_start:
+      x = leaky_relu(x)
     for i, outputs in enumerate(self.channels[1:]):
       x = ResidualBlock(outputs, self.dtype, name=f'block_{i}')(x)
     return x.astype(jnp.float32)

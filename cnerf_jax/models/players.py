@@ -29,5 +29,6 @@ def make_players(config) -> Players:
           channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
       semantic_discriminator=semantic_discriminator_lib.SemanticDiscriminator(
           num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
-          head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype),
+          head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype,
+          kind=config.semantic_discriminator.kind),
       augmented=config.augmentation.target > 0)

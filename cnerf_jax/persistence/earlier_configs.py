@@ -22,6 +22,7 @@ RENAMES = {
 _YOUNGER = {
     'discriminator_dtype': 'float32',
     'data': {'flip': False},
+    'semantic_discriminator': {'kind': 'recommended'},
     'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
     'evaluation': {'oracle': {'steps': 600, 'batch_size': 32}},
 }

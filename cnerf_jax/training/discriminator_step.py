@@ -48,6 +48,14 @@ def global_terms(
   return terms, metrics
 
 
+def _semantic_r1_terms(players: players_lib.Players, params, image, region, mask, r1_fraction: float) -> Terms:
+  """R1 of the region and its mask; of the published kind, of the whole image and of the mask through its product with the image too."""
+  score = lambda region, mask: players.semantic_discriminator.apply(params, region, mask).realness_logits
+  if players.semantic_discriminator.kind == 'published':
+    return _r1_terms(lambda image, mask: score(image * mask, mask), (image, mask), r1_fraction)
+  return _r1_terms(score, (region, mask), r1_fraction)
+
+
 def semantic_terms(
     players: players_lib.Players, params, real: dict[str, Array], fake: dict[str, Array],
     real_class: Int[Array, 'batch'], fake_class: Int[Array, 'batch'], r1_fraction: float = 1.0,
@@ -61,7 +69,7 @@ def semantic_terms(
   terms = {
       'adversarial': adversarial.discriminator_loss(on_real.realness_logits, on_fake.realness_logits),
       'semantic_class': classify(on_real.class_logits, real_class) + classify(on_fake.class_logits, fake_class),
-  } | _r1_terms(lambda *x: discriminate(*x).realness_logits, real_inputs, r1_fraction)
+  } | _semantic_r1_terms(players, params, real['image'], *real_inputs, r1_fraction)
   metrics = {
       'accuracy': adversarial.accuracy(on_real.realness_logits, on_fake.realness_logits),
       'class_accuracy': jnp.mean(jnp.argmax(on_real.class_logits, axis=-1) == real_class),

@@ -30,6 +30,7 @@ def test_good_configs_are_accepted():
     (dict(num_micro_batches=3), 'batch_size 4 does not divide into 3 micro-batches'),
     (dict(class_draw='rare'), "class_draw 'rare' must be one of present, uniform, own"),
     (dict(eikonal_of='base'), "eikonal_of 'base' must be one of whole, residual"),
+    (dict(semantic_discriminator__kind='ours'), "semantic_discriminator.kind 'ours' must be one of recommended, published"),
     (dict(discriminator_dtype='float16'), "discriminator_dtype 'float16' must be one of float32, bfloat16"),
     (dict(data__class_set='ffhq7'), "data.class_set 'ffhq7' must be one of ffhq12, ffhq9"),
     (dict(num_steps=0), 'num_steps 0 must be a whole number of at least 1'),

@@ -6,6 +6,7 @@ import pytest
 from cnerf_jax.models import discriminator_blocks
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import semantic_discriminator
+from configs import default
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
@@ -75,6 +76,47 @@ def test_outputs_have_their_shapes_and_see_both_inputs():
     for by_input in jax.jit(jax.grad(
         lambda *x, p=params, j=module: jnp.sum(j.apply(p, *x).realness_logits), argnums=(0, 1)))(*inputs):
       assert (np.abs(np.asarray(by_input)).sum(axis=(1, 2, 3)) > 0).all()
+
+
+def test_kinds_share_their_parameters():
+  """Protects checkpoints: both kinds of the semantic discriminator have the same parameter paths and shapes; ours is the default."""
+  inputs = jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 8, 8, 1))
+  ours, published = (
+      jax.eval_shape(semantic_discriminator.SemanticDiscriminator(5, (8, 8), 8, kind=kind).init, jax.random.key(0), *inputs)
+      for kind in semantic_discriminator.KINDS)
+  assert ours == published
+  assert semantic_discriminator.SemanticDiscriminator(5).kind == default.get_config().semantic_discriminator.kind == 'recommended'
+
+
+def test_recommended_kind_is_of_activated_layers():
+  """Protects runs made so far: leaky ReLU behind the mask branch's first and behind the last convolution, hidden units at their scale,
+  the last map flattened channels last."""
+  discriminator = semantic_discriminator.SemanticDiscriminator(5, (6, 8), 7)
+  region, mask = (jnp.asarray(DRAW.standard_normal((2, 8, 8, c)), jnp.float32) for c in (3, 1))
+  params = jax.tree.map(
+      lambda leaf: jnp.asarray(DRAW.standard_normal(leaf.shape), jnp.float32), jax.eval_shape(discriminator.init, jax.random.key(0), region, mask))
+  layers = params['params']
+
+  def branch(name, x):
+    start = layers[name]['from_image']['conv']
+    x = discriminator_blocks.leaky_relu(x @ start['kernel'][0, 0] + start['bias'])
+    return discriminator_blocks.ResidualBlock(8).apply({'params': layers[name]['block_0']}, x)
+
+  x = discriminator_blocks.minibatch_stddev(branch('image', region) + branch('mask', mask))
+  kernel = layers['last']['conv']['kernel']
+  x = jnp.stack([jnp.stack([
+      jnp.einsum('byxi,yxio->bo', x[:, dy:dy + 3, dx:dx + 3], kernel) for dx in range(2)], axis=1) for dy in range(2)], axis=1)
+  x = discriminator_blocks.leaky_relu(x + layers['last']['conv']['bias']).reshape(2, -1)
+  dense = lambda name, x: x @ layers[name]['kernel'] / x.shape[-1]**0.5 + layers[name]['bias']
+  outputs = discriminator.apply(params, region, mask)
+  for head, actual in (('realness', outputs.realness_logits[:, None]), ('class', outputs.class_logits)):
+    np.testing.assert_allclose(actual, dense(f'{head}_1', discriminator_blocks.leaky_relu(dense(f'{head}_0', x))), rtol=1e-4)
+
+
+def test_unknown_kind_is_refused():
+  """Protects users of the module without a config: the kinds are listed."""
+  with pytest.raises(ValueError, match="semantic_discriminator.kind 'paper' is not known; use one of recommended, published"):
+    semantic_discriminator.SemanticDiscriminator(5, kind='paper')
 
 
 @pytest.mark.parametrize('module, message', [

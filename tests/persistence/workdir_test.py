@@ -172,9 +172,10 @@ def test_runs_older_than_a_field_go_on(tmp_path):
   young = ffhq12.get_config().unlock()
   young.data.flip = False
   old = young.copy_and_resolve_references()
-  del old['augmentation'], old['data']['flip'], old['discriminator_dtype']
+  del old['augmentation'], old['data']['flip'], old['discriminator_dtype'], old['semantic_discriminator']['kind']
   workdir.release(workdir.claim(tmp_path, old))
   loaded = workdir.load_config(tmp_path)
+  assert loaded.semantic_discriminator.kind == 'recommended'
   assert loaded.data.flip is False and loaded.augmentation.target == 0 and loaded.discriminator_dtype == 'float32'
   workdir.release(workdir.claim(tmp_path, young))
   young.data.flip = True
