@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import ml_collections
 
+from cnerf_jax.evaluation import real_sets
 from cnerf_jax.training import accumulation
 from cnerf_jax.training import sharding
 from configs import default
@@ -33,7 +34,7 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
 
   Args:
     config: of the run.
-    data: with num_train and has_viewpoints (`data_pipeline.loader.DataSet`).
+    data: with num_train, num_validation and has_viewpoints (`data_pipeline.loader.DataSet`).
   """
   lines = []
   uses = {name: value for name, value in (
@@ -43,7 +44,9 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
     lines.append(
         f'the records hold no viewpoints, which {", ".join(f"{name} {value}" for name, value in uses.items())} would need; '
         f'set {" ".join(f"--config.{name}=0" for name in uses)}, or prepare them again with --viewpoints')
-  if data.num_train < 2 * config.evaluation.num_images:
+  split, num_samples = real_sets.choose_split(
+      config.evaluation.num_images, num_train=data.num_train, num_validation=data.num_validation)
+  if split == 'train' and data.num_train < 2 * num_samples:
     lines.append(f'{data.num_train} training examples are too few for evaluation.num_images {config.evaluation.num_images}; '
                  f'set --config.evaluation.num_images={max(1, data.num_train // 2)}')
   _raise(lines)

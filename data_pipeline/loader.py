@@ -31,6 +31,7 @@ class DataSet:
 
   Attributes:
     num_train: number of training examples.
+    num_validation: number of validation examples; 0 without such a split.
     has_viewpoints: whether cameras are known.
     splits: names of the splits.
     oracle_folder: where oracles trained on it are kept.
@@ -41,11 +42,14 @@ class DataSet:
     self._config = data_config
     self.oracle_folder = _data_dir(data_config) / 'oracles'
     if data_config.name == 'portraits':
-      self.num_train, self.has_viewpoints, self.splits = data_config.num_train, True, ('train', 'validation', 'test')
+      made = _portraits_config(data_config)
+      self.num_train, self.num_validation = made.num_train, made.num_validation
+      self.has_viewpoints, self.splits = True, ('train', 'validation', 'test')
       self._table = channel_table(data_config, vocabularies.vocabulary(semantics.FFHQ12.name))
     else:
       records = self.open_split('train')
       self.num_train, self.has_viewpoints, self.splits = len(records), records.has_viewpoints, records.splits
+      self.num_validation = len(self.open_split('validation')) if 'validation' in self.splits else 0
       self._table = channel_table(data_config, records.vocabulary)
 
   def prepare(self) -> None:

@@ -32,10 +32,12 @@ from cnerf_jax import camera
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
 from cnerf_jax.evaluation import class_areas
+from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import label_map
 from cnerf_jax.evaluation import oracle_network
 
-VERSION = 1  # part of the cache's fingerprint: raise it when the network, its training or the label map changes
+# part of the cache's fingerprint: raise it when the network, its training, the label map or what is measured of its accuracy changes
+VERSION = 2
 VIEWPOINT_SCALE = np.array([camera.AZIMUTH_STD_RADIANS, camera.ELEVATION_STD_RADIANS], np.float32)
 _READ_BATCH = 64
 
@@ -175,7 +177,8 @@ def measure_accuracy(
 
   Returns:
     A dict of `pixel_accuracy`, `class_iou` by name (None for a class that neither the examples nor the oracle show),
-    `mean_iou` over those, `mask_agreement` over the classes of at least 3% area, the correlations `azimuth` and
+    `class_iou_where_present`, the same over those alone who wear the class, `mean_iou` over the classes that have one,
+    `mask_agreement` over the classes of at least 3% area, the correlations `azimuth` and
     `elevation` of the viewpoint read with the true one (None for an angle that does not vary), their root mean square
     errors in radians, and the number of `examples`.
   """
@@ -190,7 +193,8 @@ def measure_accuracy(
       for read, true in zip(reading.viewpoint.T, viewpoint.T))
   return {
       'pixel_accuracy': float(np.mean(reading.labels == labels)),
-      'class_iou': {name: float(value) if np.isfinite(value) else None for name, value in zip(class_set.classes, iou)},
+      'class_iou': _by_name(iou, class_set),
+      'class_iou_where_present': _by_name(class_table.iou_where_present(reading.labels, held_out['semantic_mask'], class_set), class_set),
       'mean_iou': agreement.mean_iou(iou),
       'mask_agreement': agreement.mean_iou(iou, large),
       'azimuth': azimuth,
@@ -201,18 +205,22 @@ def measure_accuracy(
   }
 
 
+def _by_name(values, class_set):
+  return {name: float(value) if np.isfinite(value) else None for name, value in zip(class_set.classes, values)}
+
+
 def fingerprint(
     data_config: Mapping[str, Any], image_size: int, class_set: semantics.ClassSet, settings: OracleSettings,
 ) -> str:
   """Hash of all that a trained oracle depends on; `dir`, where the data lies, is not among it."""
-  story = {
+  depends_on = {
       'version': VERSION,
       'data': {name: value for name, value in dict(data_config).items() if name != 'dir'},
       'image_size': image_size,
       'classes': class_set.classes,
       'settings': dataclasses.asdict(settings),
   }
-  return hashlib.sha256(json.dumps(story, sort_keys=True, default=str).encode()).hexdigest()[:16]
+  return hashlib.sha256(json.dumps(depends_on, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def load_or_train(

@@ -23,118 +23,103 @@ import numpy as np
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
+from cnerf_jax.evaluation import bars
 from cnerf_jax.evaluation import class_areas
+from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import diversity
-from cnerf_jax.evaluation import label_map
 from cnerf_jax.evaluation import oracle as oracle_lib
+from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
 
-BARS = {  # what a run has to reach: the first two at most (normalised), the others at least
-    'image': 0.15,
-    'mask': 0.10,
-    'azimuth': 0.8,
-    'elevation': 0.6,
-    'mask_agreement': 0.6,
-}
-LOWER_IS_BETTER = ('image', 'mask')
-NUM_SAMPLES = 256
-_NUM_FRONTAL = 64  # examples whose spread is the diversity
 _SAMPLE_BATCH = 32  # samples are asked for in calls of one size, so that the sampler compiles once
-_REAL_SEED = 0  # which real examples are compared: the same ones at every evaluation
+_DISTANCES = ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity')
+_AGREEMENTS = ('mask_agreement', 'mask_agreement_all', 'azimuth', 'elevation')
 
 Sample = Callable[..., Mapping[str, np.ndarray]]
 
 
 def evaluate(
     sample: Sample,
-    real: Mapping[str, np.ndarray],
+    real: real_sets.RealSets,
     untrained_sample: Sample | None,
     oracle: oracle_lib.Oracle | None,
     class_set: semantics.ClassSet,
     *,
     key: jax.Array,
-    num_samples: int = NUM_SAMPLES,
-    ceilings: Mapping[str, float] | None = None,
-    bars: Mapping[str, float] = BARS,
+    earlier: Mapping[str, Any] | None = None,
+    limits: Mapping[str, float] = bars.BARS,
 ) -> dict[str, Any]:
   """Scores a generator.
 
   Args:
     sample: `sample(key, batch, viewpoint=None)` draws `batch` examples as a dict of `image` in [-1, 1], `semantic_mask`
       and the `viewpoint` of the camera used; random cameras, or those of `viewpoint` [batch, 2] if it is given.
-    real: `image`, `semantic_mask`, `viewpoint` of at least 2 `num_samples` real examples; a few thousand hold more
-      that are nearly frontal, for the diversity. Without `viewpoint`, diversity is that of random cameras.
-    untrained_sample: the same for the generator before training; needed only without `ceilings`.
+    real: what they are compared with, and how many of them. Without viewpoints, diversity is that of random cameras.
+    untrained_sample: the same for the generator before training; needed only without `earlier`.
     oracle: reads the fakes; without one nothing is said of agreement and cameras, and their bars are left out.
     class_set: of the masks.
     key: of the samples; the same key gives the same scores.
-    num_samples: fakes, and real examples, that are compared.
-    ceilings: the `ceilings` of earlier scores with the same real examples and number of samples: saves sampling the
-      untrained generator.
-    bars: what has to be reached, by score.
+    earlier: scores of the same run: their ceilings hold as long as the same real examples are compared with, which saves
+      sampling the untrained generator.
+    limits: what has to be reached, by score.
 
   Returns:
     A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
-    floor, ceiling, normalised), `classes` (by name: fake_area, real_area, ratio, fake_presence, real_presence, large,
-    within_factor, mask_agreement), `mask_agreement` (over large classes), `mask_agreement_all`, `azimuth`, `elevation`,
-    `oracle` (its accuracy by split), `passed` (by bar: value, bar, passed), `all_passed`, `ceilings`, `num_samples`.
+    floor, ceiling, normalised), `classes` (by name, see `class_table.class_rows`), `mask_agreement` (over large
+    classes), `mask_agreement_all`, `rare_agreement` (value, on_real, classes), `azimuth`, `elevation`, `oracle` (its
+    accuracy by split), `passed` (see `bars.passed`), `all_passed`, `ceilings`, `compared_with` (split, examples,
+    num_samples), `num_samples`.
   """
-  first, second, frontal = split_real(real, num_samples)
-  num_frontal, frontal_viewpoint = len(frontal['image']), frontal.get('viewpoint')
-  random_key, frontal_key = jax.random.split(key)
-  fakes = draw(sample, random_key, num_samples)
-  frontal_fakes = draw(sample, frontal_key, num_frontal, frontal_viewpoint)
-  if ceilings is None:
-    if untrained_sample is None:
-      raise ValueError('untrained_sample None leaves the scores without a ceiling; '
-                       'give it, or the ceilings of earlier scores')
-    ceilings = _measure(draw(untrained_sample, random_key, num_samples),
-                        draw(untrained_sample, frontal_key, num_frontal, frontal_viewpoint), second)
-  values = _measure(fakes, frontal_fakes, second)
-  floors = _measure(first, frontal, second)
-  scores = {name: _normalised(values[name], floors[name], ceilings[name]) for name in values}
+  compared_with = {'split': real.split, 'examples': len(real.examples['image']), 'num_samples': real.num_samples}
+  fakes, frontal_fakes = _draw_both(sample, key, real)
+  ceilings = _ceilings(untrained_sample, key, real, earlier, compared_with)
+  values = _measure(fakes, frontal_fakes, real.reference)
+  floors = _measure(real.other, real.frontal, real.reference)
+  scores = {name: _normalised(values[name], floors[name], ceilings[name]) for name in _DISTANCES}
 
-  agreements, iou = _agreements(fakes, real['semantic_mask'], oracle, class_set)
-  scores |= agreements
-  scores['classes'] = _class_table(fakes['semantic_mask'], real['semantic_mask'], iou, class_set)
-  scores['oracle'] = dict(oracle.accuracy) if oracle is not None else {}
-  scores['passed'] = _passed(scores, {name: bar for name, bar in bars.items() if scores[name] is not None})
+  reading, labels, accuracy = None, None, {}
+  if oracle is not None:
+    reading, accuracy = oracle.read(fakes['image']), dict(oracle.accuracy)
+    labels = reading.labels
+  scores['classes'] = class_table.class_rows(
+      fakes['semantic_mask'], real.examples['semantic_mask'], class_set, labels, next(iter(accuracy.values()), None))
+  scores |= _agreements(reading, fakes['viewpoint'], scores['classes'])
+  scores['oracle'] = accuracy
+  scores['passed'] = bars.passed(scores, limits)
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
-  scores['ceilings'] = dict(ceilings)
-  scores['num_samples'] = num_samples
-  return scores
+  return scores | {'ceilings': dict(ceilings), 'compared_with': compared_with, 'num_samples': real.num_samples}
 
 
-def _agreements(fakes, real_mask, oracle, class_set) -> tuple[dict[str, float | None], np.ndarray]:
-  """What the oracle reads off the fakes against what was rendered, all None without one, and the agreement of each class."""
-  if oracle is None:
-    return dict.fromkeys(('mask_agreement', 'mask_agreement_all', 'azimuth', 'elevation')), np.full(class_set.num_classes, np.nan)
-  large = class_areas.large_classes(class_areas.class_areas(real_mask))
-  reading = oracle.read(fakes['image'])
-  iou = agreement.class_iou(reading.labels, label_map.label_map(fakes['semantic_mask'], class_set), class_set.num_classes)
+def _ceilings(untrained_sample, key, real, earlier, compared_with) -> Mapping[str, float]:
+  """Measurements of the untrained generator: those of earlier scores if they are of the same real examples."""
+  if earlier is not None and earlier.get('compared_with') == compared_with:
+    return earlier['ceilings']
+  if untrained_sample is None:
+    raise ValueError('untrained_sample None leaves the scores without a ceiling; '
+                     'give it, or earlier scores that were compared with the same real examples')
+  return _measure(*_draw_both(untrained_sample, key, real), real.reference)
+
+
+def _agreements(reading, viewpoint, rows) -> dict[str, Any]:
+  """What the oracle reads off the fakes against what was rendered; all None without one."""
+  if reading is None:
+    return dict.fromkeys((*_AGREEMENTS, 'rare_agreement'))
+  iou = np.array([row['mask_agreement'] for row in rows.values()])
+  large = np.array([row['large'] for row in rows.values()])
   return dict(
       # A large class that neither the mask nor the oracle's reading shows is a dropped class: it agrees on nothing.
       mask_agreement=agreement.mean_iou(np.nan_to_num(iou), large),
       mask_agreement_all=agreement.mean_iou(iou),
-      azimuth=agreement.signed_correlation(reading.viewpoint[:, 0], fakes['viewpoint'][:, 0]),
-      elevation=agreement.signed_correlation(reading.viewpoint[:, 1], fakes['viewpoint'][:, 1])), iou
+      rare_agreement=class_table.rare_agreement(rows),
+      azimuth=agreement.signed_correlation(reading.viewpoint[:, 0], viewpoint[:, 0]),
+      elevation=agreement.signed_correlation(reading.viewpoint[:, 1], viewpoint[:, 1]))
 
 
-def split_real(real: Mapping[str, np.ndarray], num_samples: int) -> tuple[dict, dict, dict]:
-  """Two disjoint random sets of `num_samples` real examples, and those nearest to frontal; always the same.
-
-  Where cameras are unknown, the third set is a random one too.
-  """
-  count = len(real['image'])
-  if count < 2 * num_samples:
-    raise ValueError(f'{count} real examples are too few to compare {num_samples} samples; '
-                     f'give at least {2 * num_samples}, or lower num_samples to {count // 2}')
-  order = np.random.default_rng(_REAL_SEED).permutation(count)
-  num_frontal = min(_NUM_FRONTAL, num_samples)
-  frontal = diversity.frontal_examples(real['viewpoint'], num_frontal) if 'viewpoint' in real else order[-num_frontal:]
-  names = [name for name in ('image', 'semantic_mask', 'viewpoint') if name in real]
-  return tuple({name: np.asarray(real[name])[chosen] for name in names}
-               for chosen in (order[:num_samples], order[num_samples:2 * num_samples], frontal))
+def _draw_both(sample, key, real) -> tuple[dict, dict]:
+  """As many samples as are compared, and those at the viewpoints of the frontal real examples."""
+  random_key, frontal_key = jax.random.split(key)
+  return (draw(sample, random_key, real.num_samples),
+          draw(sample, frontal_key, len(real.frontal['image']), real.frontal.get('viewpoint')))
 
 
 def draw(sample: Sample, key: jax.Array, count: int, viewpoint: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -169,43 +154,18 @@ def _normalised(value, floor, ceiling) -> dict[str, float | None]:
   return {'value': value, 'floor': floor, 'ceiling': ceiling, 'normalised': normalised}
 
 
-def _class_table(fake_mask, real_mask, iou, class_set) -> dict[str, dict[str, Any]]:
-  fake_areas, real_areas = class_areas.class_areas(fake_mask), class_areas.class_areas(real_mask)
-  columns = {
-      'fake_area': fake_areas,
-      'real_area': real_areas,
-      'ratio': np.where(real_areas > 0, fake_areas / np.maximum(real_areas, 1e-12), np.nan),
-      'fake_presence': class_areas.class_presence(fake_mask),
-      'real_presence': class_areas.class_presence(real_mask),
-      'large': class_areas.large_classes(real_areas),
-      'within_factor': class_areas.within_factor(fake_areas, real_areas),
-      'mask_agreement': iou,
-  }
-  return {name: {column: values[k].item() for column, values in columns.items()}
-          for k, name in enumerate(class_set.classes)}
-
-
-def _passed(scores, bars) -> dict[str, dict[str, Any]]:
-  table = {}
-  for name, bar in bars.items():
-    value = scores[name]['normalised'] if name in LOWER_IS_BETTER else scores[name]
-    passed = value <= bar if name in LOWER_IS_BETTER else value >= bar
-    table[name] = {'value': value, 'bar': bar, 'passed': bool(passed)}
-  outside = [name for name, row in scores['classes'].items() if row['large'] and not row['within_factor']]
-  table['class_areas'] = {'value': len(outside), 'bar': 0, 'passed': not outside, 'outside': outside}
-  return table
-
-
-def summary(scores: Mapping[str, Any]) -> dict[str, float]:
-  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ..., `area_ratio_hair`, `passed`."""
+def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
+  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ..., `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
   flat = {}
-  for name in ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity'):
+  for name in _DISTANCES:
     flat[name] = scores[name]['value']
     flat[f'{name}_normalised'] = scores[name]['normalised']
-  for name in ('mask_agreement', 'mask_agreement_all', 'azimuth', 'elevation'):
+  for name in _AGREEMENTS:
     flat[name] = scores[name]
+  flat['rare_agreement'] = scores['rare_agreement'] and scores['rare_agreement']['value']
   for name, row in scores['classes'].items():
     flat[f'area_ratio_{name}'] = row['ratio']
+    flat[f'presence_ratio_{name}'] = row['fake_presence'] / row['real_presence'] if row['real_presence'] else None
   flat['passed'] = sum(row['passed'] for row in scores['passed'].values())
   return flat
 
@@ -223,8 +183,8 @@ def write(scores: Mapping[str, Any], workdir: str | os.PathLike, step: int) -> p
     except (ValueError, KeyError, TypeError):
       path.replace(path.with_suffix('.json.unreadable'))  # keep what was there, start anew
   history.append({'step': step, **summary(scores)})
-  story = {'latest': {'step': step, **scores}, 'history': history}
-  atomic_files.write_text(path, json.dumps(_without_nan(story), indent=1) + '\n')
+  report = {'latest': {'step': step, **scores}, 'history': history}
+  atomic_files.write_text(path, json.dumps(_without_nan(report), indent=1) + '\n')
   return path
 
 
@@ -239,31 +199,55 @@ def _without_nan(value):
 
 def format_table(scores: Mapping[str, Any]) -> str:
   """The scores as a text table, for printing."""
-  number = lambda value, form: '-' if value is None or not math.isfinite(value) else format(value, form)
   on_real = next(iter(scores['oracle'].values()), {})
-  lines = [f'{"score":<18}{"value":>8}{"floor":>8}{"ceiling":>8}{"0 - 1":>8}  bar']
-  for name in ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity'):
+  compared = scores['compared_with']
+  lines = [f'compared with: {compared["split"]} ({compared["examples"]:,}); distances between sets of {compared["num_samples"]:,}']
+  lines.append(f'{"score":<18}{"value":>8}{"floor":>8}{"ceiling":>8}{"0 - 1":>8}  bar')
+  for name in _DISTANCES:
     row = scores[name]
-    lines.append(f'{name:<18}' + ''.join(f'{number(row[column], ".3f"):>8}' for column in ('value', 'floor', 'ceiling'))
-                 + f'{number(row["normalised"], ".2f"):>8}  {_verdict(scores, name)}')
+    lines.append(f'{name:<18}' + ''.join(f'{_number(row[column], ".3f"):>8}' for column in ('value', 'floor', 'ceiling'))
+                 + f'{_number(row["normalised"], ".2f"):>8}  {_bar_text(scores, name)}'.rstrip())
   for name in ('mask_agreement', 'azimuth', 'elevation'):
-    lines.append(f'{name:<18}{number(scores[name], ".3f"):>8}{"":>24}  {_verdict(scores, name)}'
-                 + f' (oracle on real {number(on_real.get(name), ".2f")})')
-  lines.append('')
-  lines.append(f'{"class":<12}{"area":>7}{"real":>7}{"ratio":>7}{"seen":>6}{"real":>6}{"agree":>7}')
-  for name, row in scores['classes'].items():
-    flag = '  outside a factor of 2' if not row['within_factor'] else ''
-    lines.append(
-        f'{name:<12}{row["fake_area"]:>7.1%}{row["real_area"]:>7.1%}{number(row["ratio"], ".2f"):>7}'
-        f'{row["fake_presence"]:>6.0%}{row["real_presence"]:>6.0%}{number(row["mask_agreement"], ".2f"):>7}{flag}')
+    lines.append(f'{name:<18}{_number(scores[name], ".3f"):>8}{"":>24}  {_bar_text(scores, name)}'
+                 f' (oracle on real {_number(on_real.get(name), ".2f")})')
+  rare = scores['rare_agreement'] or {'value': None, 'on_real': None, 'classes': ()}
+  lines.append(f'{"rare_agreement":<18}{_number(rare["value"], ".3f"):>8}{"":>24}  {_bar_text(scores, "rare_agreement")}'
+               f' (oracle on real {_number(rare["on_real"], ".2f")}; {", ".join(rare["classes"]) or "no class"})')
+  rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third'}
+  for name, rule in rules.items():
+    row = scores['passed'][name]
+    lines.append(f'{name:<18}{row["value"]:>8}{"":>24}  {rule}: {_passed_text(row)}'
+                 + (f' ({", ".join(row["outside"])})' if row['outside'] else ''))
   passed = [row['passed'] for row in scores['passed'].values()]
-  lines.append(f'{sum(passed)} of {len(passed)} bars reached')
-  return '\n'.join(lines)
+  return '\n'.join([*lines, '', *_class_lines(scores['classes']), f'{sum(passed)} of {len(passed)} bars reached'])
 
 
-def _verdict(scores, name) -> str:
+def _class_lines(rows) -> list[str]:
+  """A line for each class; `worn` is the agreement over those alone whose mask shows it, and `oracle` what it reaches on such real people."""
+  lines = [f'{"class":<12}{"area":>7}{"real":>7}{"ratio":>7}{"seen":>6}{"real":>6}{"agree":>7}{"worn":>6}{"oracle":>8}']
+  for name, row in rows.items():
+    line = (f'{name:<12}{row["fake_area"]:>7.1%}{row["real_area"]:>7.1%}{_number(row["ratio"], ".2f"):>7}'
+            f'{row["fake_presence"]:>6.0%}{row["real_presence"]:>6.0%}{_number(row["mask_agreement"], ".2f"):>7}'
+            f'{_number(row["agreement_where_present"], ".2f"):>6}{_number(row["oracle_where_present"], ".2f"):>8}')
+    if not row['within_factor']:
+      line += '  area outside a factor of 2'
+    if not row['within_presence']:
+      line += f'  seen too {"often" if row["fake_presence"] > row["real_presence"] else "rarely"}'
+    lines.append(line)
+  return lines
+
+
+def _number(value, form) -> str:
+  return '-' if value is None or not math.isfinite(value) else format(value, form)
+
+
+def _bar_text(scores, name) -> str:
   row = scores['passed'].get(name)
   if row is None:
     return ''
-  sign = '<=' if name in LOWER_IS_BETTER else '>='
-  return f'{sign} {row["bar"]:.2f} {"passed" if row["passed"] else "missed"}'
+  sign = '<=' if name in bars.LOWER_IS_BETTER else '>='
+  return f'{sign} {row["bar"]:.2f} {_passed_text(row)}'
+
+
+def _passed_text(row) -> str:
+  return 'passed' if row['passed'] else 'missed'

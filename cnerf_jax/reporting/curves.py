@@ -16,6 +16,7 @@ from cnerf_jax import semantics
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import jsonl
 
+_PRESENCE = 'score/presence_ratio_'
 _SMALLEST_SHOWN = 1e-12  # an exact zero, the failure to look for, stays on a logarithmic plot
 
 
@@ -23,8 +24,8 @@ def loss_plot(metrics_path: str | os.PathLike, path: str | os.PathLike) -> None:
   """Draws `metrics.jsonl` as small multiples into a PNG.
 
   Each loss term has a panel, the two discriminators together; accuracies, gradient norms of the terms on the
-  generator (logarithmic), mask areas (dotted: of real images), scores and what the oracle reads share one each. Steps
-  with values that are not finite are marked in red.
+  generator (logarithmic), mask areas (dotted: of real images), scores, what the oracle reads and how often classes are
+  seen share one each. Steps with values that are not finite are marked in red.
 
   Args:
     metrics_path: the file, with the names of `train_step` and `score/...`; other names are left out.
@@ -67,8 +68,9 @@ def _panels(names: Sequence[str]) -> list[_Panel]:
   normalised = named(lambda name: name.startswith('score/') and name.endswith('_normalised'))
   panels = [
       _Panel('score (0 real, 1 untrained)', normalised),
-      _Panel('what the oracle reads', named(lambda name: name in ('score/mask_agreement', 'score/azimuth',
-                                                                  'score/elevation')), limits=(-0.25, 1.02)),
+      _Panel('what the oracle reads', named(lambda name: name in (
+          'score/mask_agreement', 'score/rare_agreement', 'score/azimuth', 'score/elevation')), limits=(-0.25, 1.02)),
+      _Panel('how often a class is seen (1: as often as real)', named(lambda name: name.startswith(_PRESENCE))),
       _Panel('discriminator accuracy', named(lambda name: name.endswith(('/accuracy', '/class_accuracy'))),
              limits=(-0.02, 1.02)),
       _Panel('gradient norm on the generator, per term',
@@ -108,6 +110,10 @@ def _draw_panel(axes, records: list[dict[str, float]], panel: _Panel) -> None:
 
 def _draw_series(axes, name: str, steps: np.ndarray, values: np.ndarray) -> None:
   marker = 'o' if len(steps) < 20 else None
+  if name.startswith(_PRESENCE):
+    class_name = name.removeprefix(_PRESENCE)
+    axes.plot(steps, values, label=class_name, color=_class_colour(class_name), linewidth=1.2, marker=marker, markersize=2.5)
+    return
   if not name.startswith('mask_area/'):
     player, _, term = name.partition('/')
     label = player.replace('_', ' ') if term == 'accuracy' or player.endswith('discriminator') else term

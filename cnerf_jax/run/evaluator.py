@@ -1,4 +1,4 @@
-"""Scores of a run: EMA samples against real portraits, with floors, ceilings and an oracle's opinion."""
+"""Scores of a run: EMA samples against real portraits it was not trained on, with floors, ceilings and what an oracle reads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import oracle as oracle_lib
+from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.training import sharding
@@ -51,15 +52,28 @@ class Data(Protocol):
   """What scores need of a data set; `data_pipeline.loader.DataSet` is one.
 
   Attributes:
+    num_train: number of training examples.
+    num_validation: number of validation examples; 0 without such a split.
     splits: their names.
     oracle_folder: where oracles are kept between runs.
   """
 
+  num_train: int
+  num_validation: int
   splits: tuple[str, ...]
   oracle_folder: pathlib.Path
 
   def load_split(self, split: str, *, image_size: int, max_examples: int | None = None) -> dict[str, np.ndarray]:
     """A split's examples as stacked arrays."""
+
+
+def load_real(data: Data, config: ml_collections.ConfigDict) -> real_sets.RealSets:
+  """The people that fakes are compared with: of the validation split if it is there and large enough, else of the train split."""
+  split, num_samples = real_sets.choose_split(
+      config.evaluation.num_images, num_train=data.num_train, num_validation=data.num_validation)
+  load = lambda name, count: data.load_split(name, image_size=config.image_size, max_examples=count)
+  others = load('train', num_samples) if split != 'train' else None
+  return real_sets.real_sets(split, load(split, real_sets.num_to_read(num_samples)), num_samples, others)
 
 
 class Evaluator:
@@ -82,15 +96,15 @@ class Evaluator:
     self._class_set = semantics.class_set(config.data.class_set)
     self._sample = make_sampler(generator, config)
     self._untrained = lambda key, batch, viewpoint=None: self._sample(untrained_params, key, batch, viewpoint)
-    self._ceilings = None
-    self._real = data.load_split('train', image_size=config.image_size, max_examples=max(2 * config.evaluation.num_images, 512))
+    self._scores = None
+    self._real = load_real(data, config)
     num_oracle = config.evaluation.num_oracle_images
 
     def load_for_oracle(split):
       note(f'oracle: reading {split}')
       return data.load_split(split, image_size=config.image_size, max_examples=num_oracle)
 
-    if 'viewpoint' not in self._real:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
+    if 'viewpoint' not in self._real.examples:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
       self.oracle = None
       return
     # it reads splits as they are: where they lie and whether training mirrors them is nothing to it
@@ -104,8 +118,7 @@ class Evaluator:
     """Scores, also written to `scores.json`."""
     scores = scores_lib.evaluate(
         lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
-        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2),
-        num_samples=self._config.evaluation.num_images, ceilings=self._ceilings)
-    self._ceilings = scores['ceilings']
+        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2), earlier=self._scores)
+    self._scores = scores
     scores_lib.write(scores, workdir, step)
     return scores

@@ -103,16 +103,18 @@ def test_every_field_has_a_type_and_a_range(name, field):
 
 
 @pytest.mark.parametrize('data, message', [
-    (dict(num_train=10_000, has_viewpoints=False), 'no viewpoints, which vae_pretraining.num_steps 5 would need; '
+    (dict(num_train=10_000, num_validation=0, has_viewpoints=False), 'no viewpoints, which vae_pretraining.num_steps 5 would need; '
      'set --config.vae_pretraining.num_steps=0'),
-    (dict(num_train=100, has_viewpoints=True), '100 training examples are too few for evaluation.num_images 2048; '
+    (dict(num_train=100, num_validation=63, has_viewpoints=True), '100 training examples are too few for evaluation.num_images 2048; '
      'set --config.evaluation.num_images=50')])
 def test_data_that_do_not_suffice_are_refused(data, message):
   """Protects from hours that end in a traceback: cameras that are not there, too few examples to compare."""
   config = tiny.make_config(vae_pretraining__num_steps=5)
   with pytest.raises(ValueError, match=message):
     checks.check_data(config, types.SimpleNamespace(**data))
-  checks.check_data(config, types.SimpleNamespace(num_train=10_000, has_viewpoints=True))
+  checks.check_data(config, types.SimpleNamespace(num_train=10_000, num_validation=0, has_viewpoints=True))
+  checks.check_data(config, types.SimpleNamespace(num_train=3_000, num_validation=64, has_viewpoints=True))
+
 
 
 @pytest.mark.parametrize('module, section', [

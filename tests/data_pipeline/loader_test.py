@@ -48,7 +48,7 @@ def test_splits_hold_what_the_builder_promises(prepared):
   assert train['image'].shape == (36, 16, 16, 3) and train['semantic_mask'].shape == (36, 16, 16, 12)
   assert train['image'].min() >= -1 and train['image'].max() <= 1
   np.testing.assert_allclose(train['semantic_mask'].sum(-1), 1, rtol=1e-6)
-  assert len(loader.open(config).load_split('validation', image_size=16)['image']) == 5
+  assert len(loader.open(config).load_split('validation', image_size=16)['image']) == 5 == loader.open(config).num_validation
   test = loader.open(config).load_split('test', image_size=8)
   views = test['viewpoint'].reshape(2, 10, 2)
   np.testing.assert_allclose(views[..., 0], np.tile(camera_lib.multi_view_azimuths(), (2, 1)), atol=1e-6)

@@ -114,7 +114,8 @@ def test_record_sizes_live_side_by_side(prepared):
 def test_records_without_viewpoints_say_so(tmp_path):
   """Protects photographs: no camera is made up for them."""
   folder = write(tmp_path, has_viewpoints=False)
-  assert (loader.open(data_config(folder)).num_train, loader.open(data_config(folder)).has_viewpoints) == (COUNT, False)
+  data = loader.open(data_config(folder))
+  assert (data.num_train, data.num_validation, data.has_viewpoints) == (COUNT, 0, False)
   assert set(batches(data_config(folder), 1)[0][0]) == {'image', 'semantic_mask'}
   assert set(loader.open(data_config(folder)).load_split('train', image_size=8)) == {'image', 'semantic_mask'}
 

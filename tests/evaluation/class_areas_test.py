@@ -11,7 +11,7 @@ def masks():
 
 
 def test_areas_and_presence_by_hand():
-  """Area is a share of all pixels of all examples; presence a share of examples."""
+  """Area is a fraction of all pixels of all examples; presence a fraction of examples."""
   np.testing.assert_allclose(class_areas.class_areas(masks()), [1, 1 / 8, 0])
   np.testing.assert_allclose(class_areas.class_presence(masks()), [1, 1 / 2, 0])
 
@@ -29,5 +29,17 @@ def test_factor_of_two_holds_both_ways():
 
 
 def test_large_classes_start_at_three_percent():
-  """The bar's classes."""
+  """Protects the choice of the classes whose area has a bar."""
   np.testing.assert_array_equal(class_areas.large_classes([0.029, 0.03, 0.4]), [False, True, True])
+
+
+def test_presence_within_a_third_of_real():
+  """Protects both sides of the bar: a third more or less passes, beyond does not; a class that no one has may show on fewer than 1%."""
+  real = np.array([0.3, 0.3, 0.3, 0.3, 1, 0, 0])
+  fake = np.array([0.201, 0.399, 0.19, 0.41, 1, 0.009, 0.01])
+  np.testing.assert_array_equal(class_areas.within_presence(fake, real), [True, True, False, False, True, True, False])
+
+
+def test_rare_classes_are_those_some_people_have():
+  """Protects the choice of the classes with a bar of their own: less than half of real people, at least one in a hundred."""
+  np.testing.assert_array_equal(class_areas.rare_classes([0, 0.009, 0.01, 0.49, 0.5, 1]), [False, False, True, True, False, False])

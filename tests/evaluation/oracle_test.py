@@ -31,6 +31,7 @@ def test_reads_labels_and_viewpoints_of_examples_it_has_not_seen(oracle_of_discs
   assert accuracy['mask_agreement'] > 0.85
   assert accuracy['azimuth'] > 0.9 and accuracy['elevation'] > 0.9
   assert accuracy['azimuth_error_radians'] < 0.15
+  assert accuracy['class_iou_where_present']['dot'] > 0.8
   level = discs.examples(50, seed=3, viewpoint=np.linspace([-0.4, 0], [0.4, 0], 50))
   assert oracle_lib.measure_accuracy(oracle_of_discs, level, discs.CLASS_SET)['elevation'] is None
   reading = oracle_of_discs.read(real['image'][:70])  # not a multiple of its batch
@@ -59,7 +60,7 @@ def test_cache_gives_the_same_oracle_without_reading_data(tmp_path):
     dict(settings=dataclasses.replace(BRIEF, steps=3)),
 ], ids=['data', 'settings'])
 def test_anything_else_is_another_oracle(tmp_path, changes):
-  """An oracle of other masks must not judge these."""
+  """An oracle of other masks must not read these."""
   make(tmp_path)
   with pytest.raises(AssertionError):
     make(tmp_path, load=refuse, **changes)
@@ -78,3 +79,20 @@ def test_training_is_deterministic():
   """The same data give the same oracle."""
   train = lambda: oracle_lib.train(load_split('train'), discs.CLASS_SET, BRIEF).params
   jax.tree.map(np.testing.assert_array_equal, train(), train())
+
+
+def test_accuracy_on_those_who_wear_a_class_is_theirs_alone():
+  """Protects the measure of rare classes: a class read where no one wears it costs the IoU over all, not that over its wearers."""
+  plain, worn = discs.examples(40, seed=0, worn_by=0.0), discs.examples(10, seed=1)
+  both = {name: np.concatenate([plain[name], worn[name]]) for name in plain}
+  of_both = oracle_lib.measure_accuracy(EverywhereDots(), both, discs.CLASS_SET)
+  assert of_both['class_iou_where_present']['dot'] == pytest.approx(worn['semantic_mask'][..., 2].mean())
+  assert of_both['class_iou']['dot'] == pytest.approx(worn['semantic_mask'][..., 2].mean() / 5)
+  assert oracle_lib.measure_accuracy(EverywhereDots(), plain, discs.CLASS_SET)['class_iou_where_present']['dot'] is None
+
+
+class EverywhereDots:
+  """An oracle that reads dots and nothing else."""
+
+  def read(self, image):
+    return oracle_lib.Reading(np.full(image.shape[:3], 2), np.zeros((len(image), 2), np.float32))

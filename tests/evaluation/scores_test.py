@@ -6,22 +6,23 @@ import jax
 import numpy as np
 import pytest
 
+from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import scores as scores_lib
 
 UNTRAINED = discs.sampler(discs.grey)
 
 
 @pytest.fixture(scope='module')
-def judge(real, oracle_of_discs):
-  def evaluate(change=lambda fakes: fakes, untrained=UNTRAINED, **arguments):
-    return scores_lib.evaluate(discs.sampler(change), real, untrained, oracle_of_discs, discs.CLASS_SET,
-                               key=jax.random.key(0), num_samples=200, **arguments)
+def score(real, oracle_of_discs):
+  def evaluate(change=lambda fakes: fakes, untrained=UNTRAINED, real_sets_=real_sets.real_sets('validation', real, 200), **arguments):
+    return scores_lib.evaluate(
+        discs.sampler(change), real_sets_, untrained, oracle_of_discs, discs.CLASS_SET, key=jax.random.key(0), **arguments)
   return evaluate
 
 
 @pytest.fixture(scope='module')
-def perfect(judge):
-  return judge()
+def perfect(score):
+  return score()
 
 
 def test_fakes_as_good_as_real_reach_every_bar(perfect, oracle_of_discs):
@@ -34,66 +35,113 @@ def test_fakes_as_good_as_real_reach_every_bar(perfect, oracle_of_discs):
   assert perfect['passed']['class_areas']['outside'] == []
 
 
-def test_mirrored_fakes_turn_the_wrong_way(judge):
+def test_mirrored_fakes_turn_the_wrong_way(score):
   """All distributions look right, and only the signed pose agreement sees it."""
-  scores = judge(discs.mirrored)
+  scores = score(discs.mirrored)
   assert scores['image']['normalised'] < 0.15
   assert scores['azimuth'] < -0.9 and scores['elevation'] > 0.9
   assert not scores['passed']['azimuth']['passed'] and not scores['all_passed']
 
 
-def test_grey_fakes_score_as_untrained(judge):
-  """What the untrained generator gives scores 1 everywhere and reaches no bar."""
-  scores = judge(discs.grey)
+def test_grey_fakes_score_as_untrained(score):
+  """What the untrained generator gives scores 1 everywhere and reaches no bar but presence: a third of a pixel counts as seen."""
+  scores = score(discs.grey)
   for name in ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity'):
     assert scores[name]['normalised'] == pytest.approx(1), name
-  assert not any(row['passed'] for row in scores['passed'].values())
+  assert [name for name, row in scores['passed'].items() if row['passed']] == ['class_presence']
   assert abs(scores['azimuth']) < 0.3
 
 
-def test_pictures_of_other_masks_do_not_agree(judge):
+def test_pictures_of_other_masks_do_not_agree(score):
   """Good pictures with good masks that do not belong together."""
-  scores = judge(lambda fakes: dict(fakes, semantic_mask=fakes['semantic_mask'][::-1]))
+  scores = score(lambda fakes: dict(fakes, semantic_mask=fakes['semantic_mask'][::-1]))
   assert scores['mask']['normalised'] < 0.1
   assert scores['mask_agreement'] < 0.6
 
 
-def test_one_person_again_and_again_has_no_diversity(judge):
+def test_one_person_again_and_again_has_no_diversity(score):
   """Collapse shows in diversity."""
   person = discs.examples(1, seed=3)['image']
-  scores = judge(lambda fakes: dict(fakes, image=np.repeat(person, len(fakes['image']), axis=0)))
+  scores = score(lambda fakes: dict(fakes, image=np.repeat(person, len(fakes['image']), axis=0)))
   assert scores['image_diversity']['normalised'] > 0.95
 
 
-def test_a_dropped_class_is_named(judge):
+def test_a_dropped_class_is_named(score):
   """Dots that are gone from image and mask are outside the factor of two and agree on nothing."""
   def drop(fakes):
     return dict(fakes, semantic_mask=fakes['semantic_mask'] * np.array([1, 1, 0], np.float32))
-  scores = judge(drop)
+  scores = score(drop)
   assert scores['passed']['class_areas'] == {'value': 1, 'bar': 0, 'passed': False, 'outside': ['dot']}
   assert scores['classes']['dot']['mask_agreement'] == 0
 
 
-def test_ceilings_of_earlier_scores_save_the_untrained_samples(judge, perfect):
+def test_a_little_for_everyone_is_not_the_right_presence():
+  """Protects the bar of presence: dots on everyone, smaller so that their mean area is right, pass the bar of areas and fail this one."""
+  real = real_sets.real_sets('validation', discs.examples(600, seed=1, worn_by=0.4, dot_radius=0.35), 200)
+  evaluate = lambda **world: scores_lib.evaluate(
+      discs.sampler(**world), real, UNTRAINED, None, discs.CLASS_SET, key=jax.random.key(0))
+  scores = evaluate(worn_by=1.0, dot_radius=0.35 * 0.4**0.5)
+  dot = scores['classes']['dot']
+  assert dot['large'] and dot['within_factor'] and abs(dot['ratio'] - 1) < 0.2
+  assert scores['passed']['class_areas']['passed']
+  assert scores['passed']['class_presence'] == {'value': 1, 'bar': 0, 'passed': False, 'outside': ['dot']}
+  assert 'third: missed (dot)' in scores_lib.format_table(scores) and 'seen too often' in scores_lib.format_table(scores)
+  assert scores_lib.summary(scores)['presence_ratio_dot'] == pytest.approx(1 / dot['real_presence'])
+  assert evaluate(worn_by=0.4, dot_radius=0.35)['passed']['class_presence']['passed']
+
+
+def test_rare_classes_must_be_in_the_picture_of_those_who_wear_them():
+  """Protects from masks of a rare class that the picture does not show; and the word of an oracle that can't read it is not asked for."""
+  world = dict(worn_by=0.4, dot_radius=0.35)
+  real = real_sets.real_sets('validation', discs.examples(600, seed=1, **world), 200)
+  evaluate = lambda change=lambda fakes: fakes, oracle=discs.ColourOracle(): scores_lib.evaluate(
+      discs.sampler(change, **world), real, UNTRAINED, oracle, discs.CLASS_SET, key=jax.random.key(0))
+  def misplaced(fakes):  # the dot's mask on those who have one, but in another corner than the picture's
+    return dict(fakes, semantic_mask=np.concatenate([fakes['semantic_mask'][..., :2], np.roll(fakes['semantic_mask'][..., 2:], 8, 1)], -1))
+  good, bad = evaluate(), evaluate(misplaced)
+  assert good['rare_agreement'] == {'value': 1.0, 'on_real': 1.0, 'classes': ['dot']}
+  assert good['classes']['dot']['agreement_where_present'] == good['classes']['dot']['oracle_where_present'] == 1
+  assert good['passed']['rare_agreement'] == {'value': 1.0, 'bar': 0.5, 'passed': True}
+  assert bad['passed']['class_presence']['passed'] and not bad['passed']['rare_agreement']['passed']
+  assert scores_lib.summary(bad)['rare_agreement'] < 0.1
+  blind = discs.ColourOracle()
+  blind.accuracy = {'validation': {'class_iou_where_present': {'background': 1.0, 'disc': 1.0, 'dot': 0.0}}}
+  assert 'rare_agreement' not in evaluate(oracle=blind)['passed']
+
+
+def test_a_rare_class_that_no_fake_wears_agrees_on_nothing():
+  """Protects from a way round the bar: dropping the class."""
+  real = real_sets.real_sets('validation', discs.examples(600, seed=1, worn_by=0.4), 200)
+  scores = scores_lib.evaluate(
+      discs.sampler(worn_by=0.0), real, UNTRAINED, discs.ColourOracle(), discs.CLASS_SET, key=jax.random.key(0))
+  assert math.isnan(scores['classes']['dot']['agreement_where_present'])
+  assert scores['passed']['rare_agreement'] == {'value': 0.0, 'bar': 0.5, 'passed': False}
+  assert 'seen too rarely' in scores_lib.format_table(scores)
+
+
+def test_ceilings_of_earlier_scores_save_the_untrained_samples(score, perfect):
   """Later evaluations of a run need no untrained generator."""
-  again = judge(untrained=None, ceilings=perfect['ceilings'])
+  again = score(untrained=None, earlier=perfect)
   assert again['image'] == perfect['image']
   with pytest.raises(ValueError, match='ceiling'):
-    judge(untrained=None)
+    score(untrained=None)
 
 
-def test_samples_that_are_not_finite_miss_the_bars(judge):
+def test_ceilings_of_another_comparison_are_not_taken_over(score, perfect, real):
+  """Protects from a ceiling of other real examples: it is measured anew, or missed."""
+  stale = perfect | {'ceilings': dict.fromkeys(perfect['ceilings'], 9.0)}
+  assert score(earlier=stale)['image']['ceiling'] == 9
+  for sets in (real_sets.real_sets('train', real, 200), real_sets.real_sets('validation', real, 150)):
+    assert score(earlier=stale, real_sets_=sets)['image']['ceiling'] < 1
+    with pytest.raises(ValueError, match='ceiling'):
+      score(untrained=None, earlier=stale, real_sets_=sets)
+
+
+def test_samples_that_are_not_finite_miss_the_bars(score):
   """A run that has blown up is reported, not crashed on."""
-  scores = judge(lambda fakes: {name: fakes[name] * (1 if name == 'viewpoint' else np.nan) for name in fakes})
+  scores = score(lambda fakes: {name: fakes[name] * (1 if name == 'viewpoint' else np.nan) for name in fakes})
   assert not scores['all_passed'] and not scores['passed']['image']['passed']
   assert 'image' in scores_lib.format_table(scores)
-
-
-def test_too_few_real_examples_are_refused(real, oracle_of_discs):
-  """The floor needs two disjoint sets."""
-  with pytest.raises(ValueError, match='600 real examples are too few'):
-    scores_lib.evaluate(UNTRAINED, real, UNTRAINED, oracle_of_discs, discs.CLASS_SET,
-                        key=jax.random.key(0), num_samples=301)
 
 
 def test_written_scores_are_json_with_a_history(tmp_path, perfect):
@@ -101,10 +149,10 @@ def test_written_scores_are_json_with_a_history(tmp_path, perfect):
   broken = perfect | {'azimuth': math.nan}
   for step, scores in [(10, perfect), (20, perfect), (30, perfect), (20, broken)]:
     path = scores_lib.write(scores, tmp_path, step)
-  story = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
-  assert [entry['step'] for entry in story['history']] == [10, 20]
-  assert story['latest']['step'] == 20 and story['latest']['azimuth'] is None
-  assert story['history'][0]['image_normalised'] == perfect['image']['normalised']
+  report = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+  assert [entry['step'] for entry in report['history']] == [10, 20]
+  assert report['latest']['step'] == 20 and report['latest']['azimuth'] is None
+  assert report['history'][0]['image_normalised'] == perfect['image']['normalised']
   assert [file.name for file in tmp_path.iterdir()] == ['scores.json']
 
 
@@ -116,7 +164,8 @@ def test_unreadable_scores_are_kept_aside(tmp_path, perfect):
 
 
 def test_table_tells_scores_classes_and_bars(perfect):
-  """What is printed at the end of a run."""
+  """What is printed at the end of a run, and with whom it was compared."""
   table = scores_lib.format_table(perfect)
-  assert '<= 0.15 passed' in table and 'dot' in table and '6 of 6 bars reached' in table
+  assert '<= 0.15 passed' in table and 'dot' in table and '7 of 7 bars reached' in table
+  assert table.startswith('compared with: validation (600); distances between sets of 200')
   assert all(len(line) <= 120 for line in table.splitlines())

@@ -1,0 +1,64 @@
+"""Which real people a run is scored against."""
+
+import dataclasses
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+import tiny
+from cnerf_jax.run import evaluator as evaluator_lib
+from configs import ffhq12
+
+SIZE = 4
+NUM_CLASSES = 12
+
+
+def examples(count, seed, level=0.0):
+  """Noise about a level of grey, of one label a pixel; without viewpoints, so that no oracle is trained."""
+  generator = np.random.default_rng(seed)
+  image = level + 0.1 * generator.standard_normal((count, SIZE, SIZE, 3)).astype(np.float32)
+  return {'image': image, 'semantic_mask': np.eye(NUM_CLASSES, dtype=np.float32)[generator.integers(0, NUM_CLASSES, (count, SIZE, SIZE))]}
+
+
+@dataclasses.dataclass
+class Data:
+  """A data set of so many examples a split: the validation people are darker, so that the two can be told apart."""
+
+  num_train: int
+  num_validation: int
+  oracle_folder: pathlib.Path = pathlib.Path('unused')
+
+  def __post_init__(self):
+    self.splits = ('train', 'validation') if self.num_validation else ('train',)
+
+  def load_split(self, split, *, image_size, max_examples=None):
+    assert image_size == SIZE and split in self.splits
+    count = {'train': self.num_train, 'validation': self.num_validation}[split]
+    return examples(min(count, max_examples or count), seed=len(split), level={'train': 0.5, 'validation': -0.5}[split])
+
+
+@pytest.mark.parametrize('data, split, num_samples, num_examples', [
+    (Data(1_000, 300), 'validation', 100, 300),
+    (Data(1_000, 80), 'validation', 80, 80),
+    (Data(1_000, 20), 'train', 100, 512),
+    (Data(300, 0), 'train', 100, 300),
+], ids=['enough', 'fewer than asked for', 'too few', 'none'])
+def test_fakes_are_compared_with_people_not_trained_on(data, split, num_samples, num_examples, monkeypatch, tmp_path):
+  """Protects honest scores: the reference is of the validation split, or of train where that is too small, and scores.json says which."""
+  monkeypatch.setattr(
+      evaluator_lib, 'make_sampler', lambda generator, config: lambda params, key, batch, viewpoint=None: dict(
+          examples(batch, seed=int(jax.random.randint(key, (), 0, 2**30)), level=params), viewpoint=np.zeros((batch, 2), np.float32)))
+  config = tiny.make_config(ffhq12, evaluation__num_images=100)
+  notes = []
+  evaluator = evaluator_lib.Evaluator(None, 2.0, config, data, notes.append)
+  near, far = (-0.5, 0.5) if split == 'validation' else (0.5, -0.5)
+  scores = evaluator.evaluate(near, 1, tmp_path)
+  written = json.loads((tmp_path / 'scores.json').read_text())['latest']
+  expected = {'split': split, 'examples': num_examples, 'num_samples': num_samples}
+  assert scores['compared_with'] == written['compared_with'] == expected
+  assert scores['num_samples'] == num_samples and evaluator.oracle is None
+  later = evaluator.evaluate(far, 2, tmp_path)
+  assert scores['image']['value'] < 0.1 < later['image']['value'] and later['ceilings'] == scores['ceilings']
