@@ -29,12 +29,12 @@ def test_good_configs_are_accepted():
     (dict(data__class_set='ffhq7'), "data.class_set 'ffhq7' must be one of ffhq12, ffhq9"),
     (dict(num_steps=0), 'num_steps 0 must be a whole number of at least 1'),
     (dict(report_every=0), 'report_every 0 must be a whole number of at least 1'),
-    (dict(coarse_to_fine=((5, 3),)), 'coarse_to_fine renders at 3, which must divide image_size 4'),
+    (dict(coarse_to_fine=((5, 3),), num_chunks=1), 'coarse_to_fine renders at 3, which must divide image_size 4'),
     (dict(eikonal_fraction=0.0), 'eikonal_fraction 0.0 must be a finite number, above 0 and at most 1'),
     (dict(r1_fraction=1.5), 'r1_fraction 1.5 must be a finite number, above 0 and at most 1'),
     (dict(r1_fraction=0.7), 'r1_fraction 0.7 must be one over a whole number'),
     (dict(batch_size=16, num_micro_batches=4, r1_fraction=0.5), 'r1_fraction'),
-    (dict(vae_pretraining__num_steps=5, generator__mask_fusion='raw'), 'needs masks that sum to one'),
+    (dict(vae_pretraining__num_steps=5, vae_pretraining__rays_per_portrait=8, generator__mask_fusion='raw'), 'needs masks that sum to one'),
     (dict(camera__azimuth_std=-3.0), 'camera.azimuth_std -3.0 must be a finite number, above 0 and below 1.6'),
     (dict(num_samples=1), 'num_samples 1 must be a whole number of at least 2'),
     (dict(generator__width=0), 'generator.width 0 must be a whole number of at least 1'),
@@ -49,7 +49,7 @@ def test_good_configs_are_accepted():
     (dict(semantic_discriminator__channels=(8, 8)), r'semantic_discriminator.channels \(8, 8\) must be 1 widths for image_size 4'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__batches_per_step=0), 'vae_pretraining.batches_per_step 0'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
-    (dict(vae_pretraining__num_steps=3, vae_pretraining__num_encoded=8), 'num_encoded 8 must be more than generator.style_dim 8'),
+    (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=8), 'num_encoded 8 must be more than generator.style_dim 8'),
 ], ids=lambda value: ','.join(value) if isinstance(value, dict) else '')
 def test_impossible_configs_are_refused(changes, message):
   """Protects hours of training: what can't run, or would not be what it says, is refused at once in one line."""
