@@ -49,7 +49,8 @@ def test_good_configs_are_accepted():
     (dict(semantic_discriminator__channels=(8, 8)), r'semantic_discriminator.channels \(8, 8\) must be 1 widths for image_size 4'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__batches_per_step=0), 'vae_pretraining.batches_per_step 0'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
-    (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=8), 'num_encoded 8 must be more than generator.style_dim 8'),
+    (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=8),
+     'num_encoded 8 must be more than generator.style_dim 8'),
 ], ids=lambda value: ','.join(value) if isinstance(value, dict) else '')
 def test_impossible_configs_are_refused(changes, message):
   """Protects hours of training: what can't run, or would not be what it says, is refused at once in one line."""
