@@ -1,14 +1,17 @@
-"""Parameters that are already trained: from a run's folder, from one file, or from published PyTorch weights.
+"""Generators that are already trained: from a run's folder, from one file, or from published PyTorch weights.
 
-  generator, params = pretrained.load('runs/portraits32')
-  pretrained.save('portraits32.npz', generator, params)
-  generator, params = pretrained.load('portraits32.npz')
-  generator, params = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
+  model = pretrained.load('runs/portraits32')
+  pretrained.save('portraits32.npz', model)
+  model = pretrained.load('portraits32.npz')
+  model = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
+
+A model carries what drawing needs besides the parameters: `model.image_size`, `model.num_samples`, the spread of cameras, the mean w.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 import io
 import json
 import os
@@ -19,24 +22,109 @@ import zlib
 from flax import traverse_util
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 import numpy as np
 
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import published
+from cnerf_jax import sampler
+from cnerf_jax import semantics
+from cnerf_jax import version
+from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import atomic_files
-from cnerf_jax import published
-from cnerf_jax.models import generator as generator_lib
 
 
-_SETTINGS = 'generator'  # name of the JSON beside the arrays
+# names, in a file, of what is beside the parameters: two JSON texts and an array
+_GENERATOR, _TRAINING, _W_MEAN = 'generator', 'training', 'w_mean'
 
 
-def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = True) -> tuple[generator_lib.Generator, dict]:
-  """Generator and parameters of a run, for `cnerf_jax.sampler`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+  """A trained generator and what it was trained for.
+
+  Published weights and files of the first version hold parameters alone: the other fields are then None, but for w_mean, which is
+  computed, and `render` must be told its sizes.
+
+  Attributes:
+    generator: the module.
+    params: its parameters, as they draw: a run's averages, usually.
+    class_set: name of its semantic classes, for `semantics.class_set`.
+    image_size: side of the images that it was trained on, pixels.
+    num_samples: samples along a ray in training; fewer or more change what is drawn.
+    azimuth_std: standard deviation of the cameras of training, radians; for `camera.draw_viewpoints`.
+    elevation_std: likewise.
+    w_mean: mean style code of these parameters, for `latents.truncate`.
+    provenance: what made it: `config` or `run` (the name of its folder), `step`, `seed`, `data` (the name of the set), `averaged`
+      (whether params are the run's averages), `version` of this package.
+
+  Raises:
+    ValueError: if a field doesn't fit the generator or is out of range.
+  """
+
+  generator: generator_lib.Generator
+  params: Mapping[str, object]
+  class_set: str | None = None
+  image_size: int | None = None
+  num_samples: int | None = None
+  azimuth_std: float | None = None
+  elevation_std: float | None = None
+  w_mean: Float[Array, 'style_dim'] | None = None
+  provenance: Mapping[str, object] | None = None
+
+  def __post_init__(self):
+    if self.class_set is not None:
+      count = semantics.class_set(self.class_set).num_classes
+      if count != self.generator.num_classes:
+        raise ValueError(
+            f'class_set {self.class_set} has {count} classes, the generator {self.generator.num_classes}; use the set of its training')
+    for name, least in (('image_size', 1), ('num_samples', 2)):
+      value = getattr(self, name)
+      if value is not None and not (isinstance(value, int) and value >= least):
+        raise ValueError(f'{name} {value!r} must be a whole number of at least {least}')
+    for name in ('azimuth_std', 'elevation_std'):
+      value = getattr(self, name)
+      if value is not None and not (isinstance(value, (int, float)) and value >= 0):
+        raise ValueError(f'{name} {value!r} must be a number of radians of at least 0')
+    if self.w_mean is not None and np.shape(self.w_mean) != (self.generator.style_dim,):
+      raise ValueError(f'w_mean has shape {np.shape(self.w_mean)}, this generator needs ({self.generator.style_dim},); see sampler.mean_style')
+
+
+  def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
+    """`sampler.map_latents` of this model."""
+    return sampler.map_latents(self.generator, self.params, z)
+
+  def render(
+      self, styles: Float[Array, '*batch classes 2 style_dim'], camera: camera_lib.Camera, *,
+      image_size: int | None = None, num_samples: int | None = None, **options) -> sampler.Rendering:
+    """`sampler.render` of this model, with its `options`; sizes are those of training unless given.
+
+    Raises:
+      ValueError: if a size is neither given nor known, and as `sampler.render`.
+    """
+    sizes = {
+        'image_size': self.image_size if image_size is None else image_size,
+        'num_samples': self.num_samples if num_samples is None else num_samples}
+    for name, value in sizes.items():
+      if value is None:
+        raise ValueError(f'these weights do not say their {name}; give that of their training, render(..., {name}=...)')
+    return sampler.render(self.generator, self.params, styles, camera, **sizes, **options)
+
+
+# what a file says of a model besides its arrays and the generator's own settings
+_TRAINING_FIELDS = ('class_set', 'image_size', 'num_samples', 'azimuth_std', 'elevation_std', 'provenance')
+
+
+def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = True) -> Model:
+  """A trained generator, for `cnerf_jax.sampler`.
 
   Args:
     workdir: the folder that `main.py --workdir` trained in, or a file that `save` wrote, which holds one set of parameters.
     step: a saved step of the folder; the newest sound one if None.
     ema: the averaged parameters of the folder, which draw better; the raw ones otherwise.
+
+  Returns:
+    The model; its mean w is of these very parameters.
 
   Raises:
     FileNotFoundError: if there is no checkpoint; ValueError: if none is sound, or the folder is no run, or the file holds no generator.
@@ -50,38 +138,65 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
   from cnerf_jax.persistence import checkpoints  # pylint: disable=g-import-not-at-top
   from cnerf_jax.persistence import workdir as workdir_lib  # pylint: disable=g-import-not-at-top
 
-  config = workdir_lib.load_config(workdir)
+  config = workdir_lib.load_config(path)
   name = 'ema_params' if ema else 'generator_params'
-  with checkpoints.Checkpoints(workdir) as saved:
-    parts, _ = saved.restore_part((name,), step=step)
-  return players_lib.make_players(config).generator, jax.tree.map(jnp.asarray, parts[name])
+  with checkpoints.Checkpoints(path) as saved:
+    parts, meta = saved.restore_part((name,), step=step)
+  return _with_w_mean(Model(
+      generator=players_lib.make_players(config).generator,
+      params=jax.tree.map(jnp.asarray, parts[name]),
+      class_set=config.data.class_set,
+      image_size=config.image_size,
+      num_samples=config.num_samples,
+      azimuth_std=config.camera.azimuth_std,
+      elevation_std=config.camera.elevation_std,
+      provenance=dict(
+          run=path.absolute().name, step=int(meta['step']), seed=config.seed, data=config.data.name, averaged=ema,
+          version=version.__version__)))
 
 
-def save(path: str | os.PathLike, generator: generator_lib.Generator, params: Mapping[str, object]) -> None:
-  """Writes a generator's settings and parameters (a run's average, say) to one `.npz` file, for `load`.
+def save(path: str | os.PathLike, model: Model) -> None:
+  """Writes a model (of a run, say: `save('people.npz', load('runs/portraits32'))`) to one `.npz` file, for `load`.
 
   Raises:
     OSError: in one line, if the file can't be written; one that was there before is still there.
   """
-  settings = {name: getattr(generator, name) for name in generator_lib.SETTINGS}
-  arrays = {name: np.asarray(leaf) for name, leaf in traverse_util.flatten_dict(dict(params), sep='/').items()}
+  model = _with_w_mean(model)
+  texts = {
+      _GENERATOR: {name: getattr(model.generator, name) for name in generator_lib.SETTINGS},
+      _TRAINING: {name: getattr(model, name) for name in _TRAINING_FIELDS},
+  }
+  arrays = {name: np.asarray(leaf) for name, leaf in traverse_util.flatten_dict(dict(model.params), sep='/').items()}
   buffer = io.BytesIO()
-  np.savez_compressed(buffer, **{_SETTINGS: np.array(json.dumps(settings))}, **arrays)
+  np.savez_compressed(
+      buffer, **{name: np.array(json.dumps(text)) for name, text in texts.items()}, **{_W_MEAN: np.asarray(model.w_mean)}, **arrays)
   atomic_files.write_bytes(path, buffer.getvalue())
 
 
-def _load_file(path: pathlib.Path) -> tuple[generator_lib.Generator, dict]:
+def _with_w_mean(model: Model) -> Model:
+  if model.w_mean is not None:
+    return model
+  return dataclasses.replace(model, w_mean=sampler.mean_style(model.generator, model.params, jax.random.key(0)))
+
+
+def _load_file(path: pathlib.Path) -> Model:
   try:
     with np.load(path, allow_pickle=False) as file:
       arrays = dict(file)
-    generator = generator_lib.Generator(**json.loads(str(arrays.pop(_SETTINGS))))
+    generator = generator_lib.Generator(**json.loads(str(arrays.pop(_GENERATOR))))
+    training = json.loads(str(arrays.pop(_TRAINING, '{}')))  # files of the first version have neither this nor the mean
+    w_mean = arrays.pop(_W_MEAN, None)
     _check_shapes(generator, arrays)
+    return _with_w_mean(Model(
+        generator=generator,
+        params=jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/')),
+        w_mean=None if w_mean is None else jnp.asarray(w_mean),
+        **training))
   except FileNotFoundError:
     raise FileNotFoundError(f'no file {path}; give one that cnerf_jax.pretrained.save wrote, or the --workdir of a run') from None
   except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
     raise ValueError(f'{path} holds no generator ({atomic_files.one_line(error)}); '
                      'give a file that cnerf_jax.pretrained.save wrote, or the --workdir of a run') from error
-  return generator, jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/'))
 
 
 def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.ndarray]) -> None:
@@ -93,21 +208,21 @@ def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.nd
       raise ValueError(f'{name} is {found}, its settings ask for {wanted}')
 
 
-def from_published(weights: Mapping[str, object]) -> tuple[generator_lib.Generator, dict]:
-  """Generator and parameters from a published generator's state_dict (or the `g_ema` of a whole checkpoint).
+def from_published(weights: Mapping[str, object]) -> Model:
+  """A model from a published generator's state_dict (or the `g_ema` of a whole checkpoint).
 
   Args:
     weights: state_dict names to arrays, NumPy or torch; or a whole checkpoint with keys g, g_ema, gd, sd.
 
   Returns:
-    The generator, with classes, width and style size read off the shapes, and its parameters.
+    The model, its generator's classes, width and style size read off the shapes; what shapes don't tell is None.
 
   Raises:
     ValueError: if a tensor is missing or does not fit.
   """
   if 'g_ema' in weights:
     weights = weights['g_ema']
-  return published.generator_from(weights)
+  return _with_w_mean(Model(*published.generator_from(weights)))
 
 
 def players_from_published(checkpoint: str | os.PathLike | Mapping[str, Mapping[str, object]]):

@@ -9,8 +9,9 @@ numpy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,7 @@ from cnerf_jax.rendering import volume_rendering
 Camera = camera_lib.Camera
 Generator = generator_lib.Generator
 Rendering = volume_rendering.Rendering
+
 
 def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
   """Styles of unmixed portraits: every class gets the style code of its portrait's z.
@@ -53,34 +55,41 @@ def radiance_field(
     generator: Generator, params, styles: Float[Array, 'batch classes 2 style_dim'],
     classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None,
 ) -> compositional_field.RadianceField:
-  """The radiance field of each portrait of a batch: a pure function of points; see `render` for the classes."""
+  """The radiance field of each portrait of a batch: a pure function of points; see `render` for the classes.
+
+  Raises:
+    ValueError: if a class does not exist, class_weights has another length than the classes, or both are given.
+  """
   field = generator.apply(params, styles, method='radiance_field')
+  num_classes = generator.num_classes
+  if classes is not None and class_weights is not None:
+    raise ValueError('classes and class_weights both say what to draw; give one of them')
   if class_weights is not None:
+    class_weights = jnp.asarray(class_weights)
+    if class_weights.shape != (num_classes,):
+      raise ValueError(f'class_weights has shape {class_weights.shape}, this generator needs ({num_classes},), a factor for each class')
     return field.replace(class_weights=class_weights)
   if classes is None:
     return field
   wanted = [int(k) for k in classes]
-  wrong = [k for k in wanted if not 0 <= k < generator.num_classes]
+  wrong = [k for k in wanted if not 0 <= k < num_classes]
   if wrong:
-    raise ValueError(f'classes {wrong} are not in 0..{generator.num_classes - 1}; see cnerf_jax.semantics for the order')
-  return field.replace(class_weights=jnp.zeros(generator.num_classes).at[jnp.array(wanted, int)].set(1.0))
+    raise ValueError(f'classes {wrong} are not in 0..{num_classes - 1}; see cnerf_jax.semantics for the order')
+  return field.replace(class_weights=jnp.zeros(num_classes).at[jnp.array(wanted, int)].set(1.0))
 
 
 def render(
-    generator: Generator,
-    params,
-    styles: Float[Array, '*batch classes 2 style_dim'],
-    camera: Camera,
-    *,
-    image_size: int,
-    num_samples: int,
-    key: Array | None = None,
-    classes: Sequence[int] | None = None,
-    class_weights: Float[Array, 'classes'] | None = None,
-    num_chunks: int | None = None,
-    mesh: jax.sharding.Mesh | None = None,
+    generator: Generator, params, styles: Float[Array, '*batch classes 2 style_dim'], camera: Camera, *,
+    image_size: int, num_samples: int, key: Array | None = None,
+    classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None,
+    num_chunks: int | None = None, mesh: jax.sharding.Mesh | None = None,
 ) -> Rendering:
   """Images of portraits.
+
+  Drawing many, fix what is static and compile the rest once:
+
+    draw = jax.jit(functools.partial(sampler.render, generator, image_size=64, num_samples=24))
+    rendering = draw(params, styles, camera.orbit(0.3, 0.0))
 
   Args:
     generator: the module.
@@ -100,36 +109,51 @@ def render(
     A Rendering with axes [*batch, height, width, ...].
 
   Raises:
-    ValueError: if shapes don't fit, a class does not exist, or the rays don't divide over the mesh.
+    ValueError: if shapes don't fit, a size is too small, a class does not exist, classes and class_weights are both given, or the
+      rays don't divide over the mesh or into the chunks.
   """
+  _check_sizes(generator, styles, image_size, num_samples, 1 if mesh is None else mesh.size)
+  batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
+  styles, camera = _flat_batch(styles, 3, batch_shape), Camera(
+      _flat_batch(camera.cam_to_world, 2, batch_shape),
+      *(_flat_batch(x, 0, batch_shape) for x in (camera.focal, camera.near, camera.far)))
+  field = radiance_field(generator, params, styles, classes, class_weights)
+  jitter_shape = (styles.shape[0], image_size**2)
+  jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
+  rays, distances = rays_lib.sample_rays(camera, jitter, image_size=image_size, num_samples=num_samples)
+  if num_chunks is None:
+    activations_per_ray = styles.shape[0] * num_samples * generator.num_classes * generator.width
+    num_chunks = volume_rendering.choose_num_chunks(image_size**2 // (1 if mesh is None else mesh.size), activations_per_ray)
+  rendering = _renderer(num_chunks, mesh)(field, rays, distances)
+  return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
+
+
+def _check_sizes(generator: Generator, styles: Array, image_size: int, num_samples: int, num_devices: int) -> None:
   expected = (generator.num_classes, 2, generator.style_dim)
   if styles.shape[-3:] != expected:
     raise ValueError(f'styles end in shape {styles.shape[-3:]}, this generator needs {expected}; see map_latents')
-  batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
-  batch = 1
-  for size in batch_shape:
-    batch *= size
-  flat = lambda x, rank: jnp.broadcast_to(x, batch_shape + x.shape[x.ndim - rank:]).reshape(
-      (batch,) + x.shape[x.ndim - rank:])
-  styles = flat(styles, 3)
-  camera = Camera(flat(camera.cam_to_world, 2), flat(camera.focal, 0), flat(camera.near, 0), flat(camera.far, 0))
-
-  field = radiance_field(generator, params, styles, classes, class_weights)
-  jitter_shape = (batch, image_size**2)
-  jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
-  rays, distances = rays_lib.sample_rays(camera, jitter, image_size=image_size, num_samples=num_samples)
-  num_devices = 1 if mesh is None else mesh.size
+  if image_size < 1:
+    raise ValueError(f'image_size {image_size} must be at least 1 pixel; use that of training, or any other')
+  if num_samples < 2:
+    raise ValueError(f'num_samples {num_samples} must be at least 2, which bound an interval of a ray; use that of training, or more')
   if image_size**2 % num_devices:
     raise ValueError(f'{image_size**2} rays do not divide over {num_devices} devices; use a mesh of fewer, or another image_size')
-  if num_chunks is None:
-    num_chunks = volume_rendering.choose_num_chunks(image_size**2 // num_devices, batch * num_samples * generator.num_classes * generator.width)
+
+
+def _flat_batch(x: Array, rank: int, batch_shape: tuple[int, ...]) -> Array:
+  """[..., *rest] → [batch, *rest], where rest are the last `rank` axes and the others broadcast to batch_shape."""
+  rest = x.shape[x.ndim - rank:]
+  return jnp.broadcast_to(x, batch_shape + rest).reshape((math.prod(batch_shape),) + rest)
+
+
+def _renderer(num_chunks: int, mesh: jax.sharding.Mesh | None) -> Callable[..., Rendering]:
+  """(field, rays, distances) → Rendering, in chunks, with the rays cut over the mesh."""
   draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks)
-  if mesh is not None:
-    over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
-    draw = jax.shard_map(
-        draw, mesh=mesh, in_specs=(jax.sharding.PartitionSpec(), over_rays, over_rays), out_specs=over_rays, check_vma=False)
-  rendering = draw(field, rays, distances)
-  return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
+  if mesh is None:
+    return draw
+  over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
+  return jax.shard_map(
+      draw, mesh=mesh, in_specs=(jax.sharding.PartitionSpec(), over_rays, over_rays), out_specs=over_rays, check_vma=False)
 
 
 def class_indices(class_set: str, names: Sequence[str]) -> list[int]:

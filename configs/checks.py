@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from flax import traverse_util
 import jax
 import ml_collections
 
@@ -55,7 +56,7 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
 def field_faults(config: ml_collections.ConfigDict) -> dict[str, str]:
   """What is wrong with single fields, by dotted name: missing, unknown, of the wrong type or out of range."""
   known = fields.flat(default.FIELDS)
-  given = _flat(config.to_dict())
+  given = traverse_util.flatten_dict(config.to_dict(), sep='.')
   faults = {name: f'config field {name} is missing; start from configs/default.py' for name in known if name not in given}
   for name, value in given.items():
     if name not in known:
@@ -75,13 +76,6 @@ def _raise(lines: list[str]) -> None:
     raise ValueError(f'{len(lines)} faults:\n' + '\n'.join(f'  {line}' for line in lines))
   if lines:
     raise ValueError(lines[0])
-
-
-def _flat(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  found = {}
-  for name, value in tree.items():
-    found |= _flat(value, f'{prefix}{name}.') if isinstance(value, dict) else {f'{prefix}{name}': value}
-  return found
 
 
 def _batch(config, mesh) -> Iterator[str]:

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from cnerf_jax import camera
+from cnerf_jax import rays
+from cnerf_jax.models import base_sdf
+from cnerf_jax.models import compositional_field
+from cnerf_jax.rendering import volume_rendering
 
 
 def test_camera_faces_the_origin_from_the_front():
@@ -36,14 +40,55 @@ def test_angles_broadcast():
 
 
 @pytest.mark.parametrize('settings, message', [
-    (dict(image_size=0), 'image_size 0 must be at least 1 pixel'),
-    (dict(image_size=8, near=1.2), r'near 1.2 and far 1.12 must satisfy 0 < near < far'),
-    (dict(image_size=8, near=-0.1), r'near -0.1 and far 1.12 must satisfy 0 < near < far'),
-    (dict(image_size=8, near=1.0, far=1.0), r'must satisfy 0 < near < far')])
+    (dict(near=1.2), r'near 1.2 and far 1.12 must satisfy 0 < near < far'),
+    (dict(near=-0.1), r'near -0.1 and far 1.12 must satisfy 0 < near < far'),
+    (dict(near=1.0, far=1.0), r'must satisfy 0 < near < far')])
 def test_impossible_camera_is_refused(settings, message):
   """Protects against silent nonsense: the value and the rule in one line."""
   with pytest.raises(ValueError, match=message):
     camera.orbit(0.0, 0.0, **settings)
+
+
+def blocks_of_four(image):
+  """[64, 64, ...] → [32, 32, ...], the mean of each 2x2 block."""
+  image = np.asarray(image)
+  return image.reshape(32, 2, 32, 2, *image.shape[2:]).mean(axis=(1, 3))
+
+
+def test_field_of_view_does_not_depend_on_the_image_size():
+  """Protects drawing at any size with one camera: the borders of the image, half a pixel beyond the corner rays, stay where they are."""
+  view = camera.orbit(0.3, -0.1)
+  directions = {n: np.asarray(rays.cast_rays(view, image_size=n).directions).reshape(n, n, 3) for n in (32, 64)}
+  for n, d in directions.items():
+    rotation = np.asarray(view.cam_to_world)[:, :3]
+    corner = (d[0, 0] - (d[1, 1] - d[0, 0]) / 2) @ rotation
+    np.testing.assert_allclose(corner, [-math.tan(math.radians(6)), math.tan(math.radians(6)), -1], atol=1e-6, err_msg=str(n))
+  np.testing.assert_allclose(blocks_of_four(directions[64]), directions[32], atol=1e-6)
+
+
+class SmoothSphere:
+  """A soft sphere whose colours and masks are slow waves in space."""
+
+  density_beta = jnp.float32(0.03)
+
+  def query(self, points, viewdirs):
+    del viewdirs
+    sdf = base_sdf.sphere_sdf(points)
+    color = 0.5 + 0.4 * jnp.sin(points * 15)
+    return compositional_field.FieldSample(sdf, jnp.zeros_like(sdf), color, jnp.stack([color[..., 0], 1 - color[..., 0]], -1))
+
+
+def test_one_camera_draws_the_same_picture_at_any_size():
+  """Protects renderings larger than those of training: blocks of a picture at 64 pixels are the pixels of one at 32."""
+  view = camera.orbit(jnp.array([0.3]), jnp.array([-0.1]))
+  pictures = {}
+  for n in (32, 64):
+    drawn = volume_rendering.render_rays(
+        SmoothSphere(), *rays.sample_rays(view, jnp.zeros((1, n**2)), image_size=n, num_samples=24))
+    pictures[n] = {name: getattr(drawn, name).reshape(n, n, -1) for name in ('rgb', 'semantic_mask', 'depth')}
+  for name, small in pictures[32].items():
+    large = blocks_of_four(pictures[64][name])
+    np.testing.assert_allclose(large, small, atol=0.02 * np.ptp(small), err_msg=name)
 
 
 def test_drawn_viewpoints_have_the_published_spread():

@@ -15,7 +15,6 @@ import quick
 
 from cnerf_jax import camera
 from cnerf_jax import pretrained
-from cnerf_jax import sampler
 from cnerf_jax.persistence import checkpoints
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -203,13 +202,17 @@ def test_unknown_key_or_value_is_one_line(shared, tmp_path, option, words):
 
 
 def test_trained_run_is_loaded_and_drawn(whole):
-  """Protects the README's five lines: a run's folder gives generator and averaged parameters, which draw portraits."""
+  """Protects the README's example: a run's folder gives a generator, its averaged parameters and their sizes, which draw portraits."""
   workdir, _ = whole
-  generator, params = pretrained.load(workdir)
-  _, raw = pretrained.load(workdir, ema=False)
+  model = pretrained.load(workdir)
+  raw = pretrained.load(workdir, ema=False)
   flat = lambda tree: np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
-  assert not np.array_equal(flat(params), flat(raw))
-  styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
-  portrait = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0), image_size=8, num_samples=4)
-  assert portrait.rgb.shape == (2, 8, 8, 3) and np.isfinite(portrait.rgb).all()
+  assert not np.array_equal(flat(model.params), flat(raw.params))
+  assert (model.class_set, model.image_size, model.num_samples) == ('ffhq12', 16, 4)
+  assert (model.azimuth_std, model.elevation_std) == (0.3, 0.15)
+  assert model.provenance['data'] == 'portraits' and model.provenance['step'] > 0 and model.provenance['averaged']
+  assert not raw.provenance['averaged'] and not np.array_equal(model.w_mean, raw.w_mean)
+  styles = model.map_latents(jax.random.normal(jax.random.key(0), (2, model.generator.style_dim)))
+  portrait = model.render(styles, camera.orbit(0.3, 0.0))
+  assert portrait.rgb.shape == (2, 16, 16, 3) and np.isfinite(portrait.rgb).all()
   np.testing.assert_allclose(portrait.semantic_mask.sum(-1), 1, atol=1e-4)

@@ -26,7 +26,8 @@ LEVELS = {
     'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.published_discriminators'),
     'cnerf_jax.published_discriminators': ('cnerf_jax.models',),
     'cnerf_jax.pretrained': (
-        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
+        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence',
+        'cnerf_jax.version'),
     'cnerf_jax.evaluation': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
@@ -112,3 +113,22 @@ def test_inference_loads_no_training_libraries(module):
   code = f'import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])'
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
   assert done.stdout.strip() == '[]'
+
+
+def test_the_package_names_its_public_modules():
+  """Protects `import cnerf_jax; cnerf_jax.sampler`: public modules come when first used, the import alone loads nothing heavy."""
+  code = """
+import sys, cnerf_jax
+assert not {'jax', 'flax', 'numpy'} & set(sys.modules), 'heavy'
+assert set(cnerf_jax.__all__) <= set(dir(cnerf_jax))
+assert cnerf_jax.semantics.FFHQ12.num_classes == 12 and 'jax' not in sys.modules
+for name in cnerf_jax.__all__:
+  assert getattr(cnerf_jax, name).__name__ == f'cnerf_jax.{name}' and f'  {name} ' in cnerf_jax.__doc__, name
+assert callable(cnerf_jax.sampler.render)
+try:
+  cnerf_jax.smapler
+except AttributeError as error:
+  print(error)
+"""
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
+  assert done.stdout == "cnerf_jax has no 'smapler'; its public modules are camera, latents, pretrained, sampler, semantics\n"

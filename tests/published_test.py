@@ -127,8 +127,8 @@ def test_generator_sizes_are_read_off_the_shapes(checkpoint):
     assert jax.tree.map(jnp.shape, read[name]) == jax.tree.map(lambda x: x.shape, shapes)
   beta = lambda name: float(read[name]['params']['field']['density_beta'])
   assert beta('ema_params') == pytest.approx(beta('generator_params') + 1)
-  _, from_whole = pretrained.from_published(checkpoint)
-  assert_equal(from_whole, read['ema_params'])
+  from_whole = pretrained.from_published(checkpoint)
+  assert_equal(from_whole.params, read['ema_params'])
 
 
 def test_wrapped_names_and_tensors_are_read(generator_weights):

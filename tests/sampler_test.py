@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,7 +83,7 @@ def test_leading_axes_broadcast(params, styles, rendering):
 
 
 def test_gradients_are_those_of_finite_differences(params, styles):
-  """Protects editing and inversion: gradients by styles, camera and parameters are true, finite and not zero."""
+  """Protects editing and inversion: gradients with respect to styles, camera and parameters are true, finite and not zero."""
   weight = jax.random.normal(jax.random.key(3), (1, 4, 4, 3))
 
   @jax.jit
@@ -152,6 +154,35 @@ def test_unknown_class_is_refused(params, styles, classes):
   assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize('options, message', [
+    (dict(classes=[1], class_weights=jnp.ones(K)), 'classes and class_weights both say what to draw; give one of them'),
+    (dict(class_weights=jnp.ones(K + 1)), r'class_weights has shape \(4,\), this generator needs \(3,\)'),
+    (dict(class_weights=1.0), r'class_weights has shape \(\), this generator needs \(3,\)'),
+    (dict(image_size=0), 'image_size 0 must be at least 1 pixel'),
+    (dict(num_samples=1), 'num_samples 1 must be at least 2'),
+    (dict(num_chunks=3), '16 rays do not divide into 3 chunks')],
+    ids=['both', 'length', 'number', 'no pixel', 'one sample', 'chunks'])
+def test_impossible_drawings_are_refused(params, styles, options, message):
+  """Protects from a wrong picture or an error deep inside: the value and the rule in one line."""
+  with pytest.raises(ValueError, match=message) as error:
+    sampler.render(GENERATOR, params, styles, views(*VIEWS), **SIZE | options)
+  assert '\n' not in str(error.value)
+  if 'class_weights' in options:
+    with pytest.raises(ValueError, match=message):
+      sampler.radiance_field(GENERATOR, params, styles, **options)
+
+
+def test_the_compiled_pattern_of_the_docstring_runs(params, styles, rendering):
+  """Protects what people copy: the two lines in `render`'s docstring, run as they stand but for the sizes."""
+  lines = [line.strip() for line in sampler.render.__doc__.splitlines() if 'draw = ' in line or '= draw(' in line]
+  assert len(lines) == 2
+  code = '\n'.join(lines).replace('image_size=64, num_samples=24', 'image_size=4, num_samples=4')
+  names = dict(functools=functools, jax=jax, sampler=sampler, camera=camera_lib, generator=GENERATOR, params=params, styles=styles)
+  exec(code, names)
+  expected = _jitted(params, styles, camera_lib.orbit(0.3, 0.0))
+  assert_same_rendering(names['rendering'], expected)
+
+
 @pytest.mark.parametrize('shape', [(2, 4, 2, 8), (2, 3, 1, 8), (2, 3, 2, 7), (3, 2, 7)])
 def test_wrong_styles_are_refused(params, shape):
   """Protects against a matmul error deep inside: both shapes and the remedy in one line."""
@@ -169,16 +200,6 @@ def test_map_latents_gives_each_class_the_same_style(params):
   mean = sampler.mean_style(GENERATOR, params, jax.random.key(0), num_latents=64)
   w = GENERATOR.apply(params, jax.random.normal(jax.random.key(0), (64, GENERATOR.style_dim)), method='map_latents')
   np.testing.assert_allclose(mean, np.asarray(w).mean(axis=0), rtol=1e-4, atol=1e-6)
-
-
-def test_chunks_fit_their_budget():
-  """Protects memory: the smallest divisor of the rays whose chunk fits, one ray at a time if none does."""
-  budget = 2**20  # on CPU
-  assert volume_rendering.choose_num_chunks(64, budget // 64) == 1
-  assert volume_rendering.choose_num_chunks(64, budget // 63) == 2
-  assert volume_rendering.choose_num_chunks(64, budget // 8) == 8
-  assert volume_rendering.choose_num_chunks(9, budget // 4) == 3
-  assert volume_rendering.choose_num_chunks(64, budget * 2) == 64
 
 
 def test_class_indices_reads_names():

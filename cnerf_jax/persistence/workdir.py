@@ -16,6 +16,7 @@ import pathlib
 from typing import Any
 
 from absl import logging
+from flax import traverse_util
 import ml_collections
 
 from cnerf_jax.persistence import atomic_files
@@ -165,14 +166,10 @@ def _plain(config: ml_collections.ConfigDict | Mapping[str, Any]) -> dict:
   return json.loads(json.dumps(config))
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, Mapping) and value:
-      flat.update(_flat(value, f'{prefix}{name}.'))
-    else:
-      flat[f'{prefix}{name}'] = value
-  return flat
+def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
+  """{dotted name: value}; an empty section is a value, so that it differs from an absent one."""
+  flat = traverse_util.flatten_dict(dict(tree), keep_empty_nodes=True, sep='.')
+  return {name: {} if value is traverse_util.empty_node else value for name, value in flat.items()}
 
 
 def _tuples(value: Any) -> Any:

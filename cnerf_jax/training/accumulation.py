@@ -1,6 +1,8 @@
 """Gradient accumulation: the mean over micro-batches, equal to the whole batch's.
 
 Every loss is a mean over portraits, but minibatch stddev looks at groups of four: a micro-batch takes whole groups.
+`optax.microbatch` keeps those groups too, but deals samples out in strides, so that R1 of every n-th real (`r1_fraction`) would be of
+other reals than in the whole batch; here a micro-batch takes neighbouring groups, and R1 stays that of the whole batch.
 """
 
 import jax

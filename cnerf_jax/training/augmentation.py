@@ -155,26 +155,13 @@ def warp(
     images: Float[Array, 'batch size size channels'], to_source: Float[Array, 'batch 2 3'],
 ) -> Float[Array, 'batch size size channels']:
   """Bilinear samples of images at affinely moved pixels, reflected beyond the border."""
-  batch, size = images.shape[:2]
+  size = images.shape[1]
   middle = (size - 1) / 2
   rows, columns = jnp.meshgrid(jnp.arange(size) - middle, jnp.arange(size) - middle, indexing='ij')
   grid = jnp.stack([rows, columns, jnp.ones_like(rows)], -1)
   # to high precision: bfloat16 products would move pixels on TPUs
-  source = jnp.einsum('bij,hwj->bhwi', to_source, grid, precision=jax.lax.Precision.HIGHEST) + middle
-  first = jnp.floor(source)
-  share = (source - first)[..., None]
-  first = first.astype(jnp.int32)
-  which = jnp.arange(batch)[:, None, None]
-
-  def at(down: int, right: int):
-    return images[which, _reflected(first[..., 0] + down, size), _reflected(first[..., 1] + right, size)]
-
-  top = at(0, 0) * (1 - share[..., 1, :]) + at(0, 1) * share[..., 1, :]
-  bottom = at(1, 0) * (1 - share[..., 1, :]) + at(1, 1) * share[..., 1, :]
-  return top * (1 - share[..., 0, :]) + bottom * share[..., 0, :]
-
-
-def _reflected(index: Int[Array, '*shape'], size: int) -> Int[Array, '*shape']:
-  """Indices beyond the border, as in a row of mirrors."""
-  index = index % (2 * size)
-  return jnp.minimum(index, 2 * size - 1 - index)
+  source = jnp.einsum('bij,hwj->bihw', to_source, grid, precision=jax.lax.Precision.HIGHEST) + middle
+  # 'reflect' is a row of mirrors: the pixel at the border comes twice
+  sample = lambda plane, at: jax.scipy.ndimage.map_coordinates(plane, [at[0], at[1]], order=1, mode='reflect')
+  of_channels = jax.vmap(sample, in_axes=(-1, None), out_axes=-1)
+  return jax.vmap(of_channels)(images, source)

@@ -118,3 +118,13 @@ def test_uneven_chunks_are_refused():
   """Protects against a shape error deep inside: the count, the rule and the remedy in one line."""
   with pytest.raises(ValueError, match='64 rays do not divide into 5 chunks; use a divisor of 64'):
     volume_rendering.render_in_chunks(make_blob(), *make_view(), num_chunks=5)
+
+
+def test_chunks_fit_their_budget():
+  """Protects memory: the smallest divisor of the rays whose chunk fits, one ray at a time if none does."""
+  budget = 2**20  # on CPU
+  assert volume_rendering.choose_num_chunks(64, budget // 64) == 1
+  assert volume_rendering.choose_num_chunks(64, budget // 63) == 2
+  assert volume_rendering.choose_num_chunks(64, budget // 8) == 8
+  assert volume_rendering.choose_num_chunks(9, budget // 4) == 3
+  assert volume_rendering.choose_num_chunks(64, budget * 2) == 64
