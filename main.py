@@ -3,6 +3,7 @@
   python main.py --config=configs/portraits32.py --workdir=DIR [--config.key=value ...]
   python main.py --mode=plan --config=configs/portraits64.py
   python main.py --mode=evaluate --workdir=DIR [--step=STEP]
+  python main.py --mode=evaluate --params=FILE.npz --config=configs/portraits32_long.py --workdir=DIR
 
 The first command again resumes the run. See configs/ for what can be trained and README.md for what comes out.
 """
@@ -25,6 +26,7 @@ from absl import logging
 import jax
 from ml_collections import config_flags
 
+from cnerf_jax import pretrained
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import atomic_files
@@ -53,6 +55,8 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer('num_processes', None, 'With --coordinator=HOST:PORT: how many processes.', lower_bound=1)
 _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'With --coordinator=HOST:PORT: which one this is, from 0.', lower_bound=0)
 _STEP = flags.DEFINE_integer('step', None, 'With --mode=evaluate: the saved step; the newest sound one by default.', lower_bound=0)
+_PARAMS = flags.DEFINE_string(
+    'params', None, 'With --mode=evaluate: a file of parameters to score instead of a run, with the --config that it was trained with.')
 
 
 def prepare(data: loader.DataSet) -> None:
@@ -90,17 +94,30 @@ def plan(config) -> None:
 def evaluate(workdir: str, step: int | None) -> None:
   """Scores and sheets of a saved step, as its run would have made them, in a folder of their own."""
   config = workdir_lib.load_config(workdir)
-  data = loader.open(config.data)
-  data.prepare()
   with checkpoints_lib.Checkpoints(workdir) as saved:
     parts, meta = saved.restore_part(('ema_params',), step=step)
-  folder = pathlib.Path(workdir).expanduser() / 'evaluations' / f'{meta["step"]:07d}'
+  _score(config, parts['ema_params'], meta['step'], pathlib.Path(workdir).expanduser() / 'evaluations' / f'{meta["step"]:07d}')
+
+
+def evaluate_params(path: str, config, workdir: str) -> None:
+  """Scores and sheets of one file of parameters, against the data and with the settings of a config."""
+  checks.check(config, sharding.make_mesh())
+  model = pretrained.load(path)
+  if model.generator != players_lib.make_players(config).generator:
+    raise ValueError(f'{path} holds another generator than the config describes; give the config that it was trained with')
+  folder = pathlib.Path(workdir).expanduser() / 'evaluations' / pathlib.Path(path).stem
+  _score(config, model.params, (model.provenance or {}).get('step', 0), folder)
+
+
+def _score(config, params, step: int, folder: pathlib.Path) -> None:
+  data = loader.open(config.data)
+  data.prepare()
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)
   evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
-  print(scores_lib.format_table(evaluator.evaluate(parts['ema_params'], meta['step'], folder)))
-  sheet = pictures_lib.Pictures(players.generator, config, folder).draw(parts['ema_params'], meta['step'])
-  print(f'step {meta["step"]}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
+  print(scores_lib.format_table(evaluator.evaluate(params, step, folder)))
+  sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
+  print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
 
 
 def _config_path(argv) -> str | None:
@@ -144,13 +161,15 @@ def explain_runtime_error(error: Exception) -> str:
 def check_flags() -> None:
   """Refuses flags that their mode would ignore."""
   mode = _MODE.value
-  if mode in ('train', 'plan') and _CONFIG.value is None:
+  scores_params = mode == 'evaluate' and _PARAMS.value is not None
+  if (mode in ('train', 'plan') or scores_params) and _CONFIG.value is None:
     raise app.UsageError('--config is missing; give one of configs/*.py, such as --config=configs/portraits32.py')
   if mode in ('train', 'evaluate') and _WORKDIR.value is None:
     raise app.UsageError('--workdir is missing; give the folder of the run')
   useless = dict(
-      train={'step': _STEP}, plan={'step': _STEP, 'workdir': _WORKDIR, 'coordinator': _COORDINATOR},
-      evaluate={'config': _CONFIG, 'coordinator': _COORDINATOR})[mode]
+      train={'step': _STEP, 'params': _PARAMS},
+      plan={'step': _STEP, 'workdir': _WORKDIR, 'coordinator': _COORDINATOR, 'params': _PARAMS},
+      evaluate={'coordinator': _COORDINATOR} | ({'step': _STEP} if scores_params else {'config': _CONFIG}))[mode]
   for name, flag in useless.items():
     if flag.value is not None:
       why = ' (a run is scored as its own config.json says)' if name == 'config' else ''
@@ -171,6 +190,8 @@ def main(argv):
       train(_CONFIG.value, _WORKDIR.value)
     elif mode == 'plan':
       plan(_CONFIG.value)
+    elif _PARAMS.value is not None:
+      evaluate_params(_PARAMS.value, _CONFIG.value, _WORKDIR.value)
     else:
       evaluate(_WORKDIR.value, _STEP.value)
   except (ValueError, OSError) as error:

@@ -94,7 +94,8 @@ def test_recommended_kind_is_of_activated_layers():
   discriminator = semantic_discriminator.SemanticDiscriminator(5, (6, 8), 7)
   region, mask = (jnp.asarray(DRAW.standard_normal((2, 8, 8, c)), jnp.float32) for c in (3, 1))
   params = jax.tree.map(
-      lambda leaf: jnp.asarray(DRAW.standard_normal(leaf.shape), jnp.float32), jax.eval_shape(discriminator.init, jax.random.key(0), region, mask))
+      lambda leaf: jnp.asarray(DRAW.standard_normal(leaf.shape), jnp.float32),
+      jax.eval_shape(discriminator.init, jax.random.key(0), region, mask))
   layers = params['params']
 
   def branch(name, x):
