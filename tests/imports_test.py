@@ -16,6 +16,7 @@ LEVELS = {
     'cnerf_jax.camera': (),
     'cnerf_jax.latents': (),
     'cnerf_jax.persistence.atomic_files': (),
+    'cnerf_jax.persistence.folder_lock': (),
     'cnerf_jax.persistence.jsonl': ('cnerf_jax.persistence.atomic_files',),
     'cnerf_jax.rays': ('cnerf_jax.camera',),
     'cnerf_jax.losses': ('cnerf_jax.models.base_sdf',),  # the sphere loss holds the base to the sphere that is defined there
@@ -31,7 +32,9 @@ LEVELS = {
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence.atomic_files', 'cnerf_jax.persistence.jsonl'),
     'cnerf_jax.training': ('cnerf_jax',),
     'cnerf_jax': (),
-    'data_pipeline': ('cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files'),
+    'data_pipeline': (
+        'cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files',
+        'cnerf_jax.persistence.folder_lock'),
 }
 # Parts of the package that are allowed to know of training.
 HIGH = ('cnerf_jax.training', 'cnerf_jax.published', 'cnerf_jax.pretrained', 'cnerf_jax.editing', 'cnerf_jax.studio')

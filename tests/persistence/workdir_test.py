@@ -144,7 +144,7 @@ def test_two_processes(tmp_path):
   workdir.claim(tmp_path, make_config())
   program = ('import sys; sys.path[:0] = sys.argv[2:]\nimport workdir_test as t\n'
              'try: t.workdir.claim(sys.argv[1], t.make_config())\nexcept ValueError as error: print(error)')
-  command = [sys.executable, '-c', program, str(tmp_path), str(ROOT), str(ROOT / 'tests' / 'training')]
+  command = [sys.executable, '-c', program, str(tmp_path), str(ROOT), str(ROOT / 'tests' / 'persistence')]
   try:
     first = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     assert 'is in use by another process' in first
