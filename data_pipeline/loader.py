@@ -202,6 +202,6 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
     remedy = (f'there are records of {", ".join(map(str, sizes))} pixels: set --config.data.record_size to one of them, '
               f'or prepare them again with --sizes {data_config.record_size}')
   else:
-    remedy = ('prepare it there (python -m data_pipeline.prepare --help), or set --config.data.dir to the folder that holds its '
+    remedy = ('prepare it there (python -m data_pipeline.prepare --help), or set --config.data.dir to the folder of its '
               'dataset_info.json')
   raise FileNotFoundError(f'no data set {data_config.name!r} in data.dir {data_dir}; {remedy}')

@@ -45,7 +45,7 @@ class StoredRecords:
   Attributes:
     vocabulary: of the labels.
     splits: of the data set.
-    has_viewpoints: whether records hold `viewpoint`.
+    has_viewpoints: whether records have `viewpoint`.
     record_size: pixels a side.
   """
 

@@ -202,8 +202,8 @@ def remove(name):
 
 @pytest.mark.parametrize('with_all', [False, True], ids=['needed', 'all'])
 @pytest.mark.parametrize('change', [
-    set_bytes('image', lambda old: old[:len(old) // 2]), set_bytes('label', lambda old: old[:len(old) // 2]), set_bytes('image', lambda old: b''),
-    set_bytes('label', lambda old: b'\0' * 50), remove('image'), remove('label'), remove('viewpoint'),
+    set_bytes('image', lambda old: old[:len(old) // 2]), set_bytes('label', lambda old: old[:len(old) // 2]),
+    set_bytes('image', lambda old: b''), set_bytes('label', lambda old: b'\0' * 50), remove('image'), remove('label'), remove('viewpoint'),
     lambda feature: feature['viewpoint'].float_list.value.append(0), None,
 ], ids=['image cut', 'label cut', 'empty image', 'label zeros', 'no image', 'no label', 'no viewpoint', 'three angles', 'no protobuf'])
 def test_records_that_decode_to_nonsense_are_skipped(copy, change, with_all, warnings):
