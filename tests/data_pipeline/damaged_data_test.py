@@ -1,8 +1,10 @@
 """Damaged data sets end in one line that names the file and the remedy; a single damaged record costs that record alone."""
 
 import json
+import os
 import pathlib
 import shutil
+import subprocess
 import sys
 
 from array_record.python import array_record_module
@@ -10,12 +12,15 @@ import ml_collections
 import numpy as np
 import pytest
 
+import quick
+
 from data_pipeline import loader
 from data_pipeline import stored_records
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import real_records_test  # noqa: E402
 
+ROOT = pathlib.Path(__file__).parents[2]
 KINDS = ('portraits', 'photographs')
 REMEDY = {'portraits': 'delete .*, and the portraits are made again', 'photographs': 'put back a copy of it, or prepare the photographs again'}
 SIZE, BATCH = real_records_test.SIZE, 8
@@ -251,3 +256,20 @@ def test_photographs_without_their_vocabulary_are_refused(whole, tmp_path, conte
   with pytest.raises(ValueError, match='metadata.json .*; put back a copy of it') as raised:
     loader.open(ml_collections.ConfigDict(config | dict(dir=str(tmp_path))))
   assert '\n' not in str(raised.value)
+
+
+def test_training_on_damaged_data_ends_in_one_line(whole, tmp_path):
+  """Protects a user of `main.py`: the file and the remedy, no traceback, and no run begun."""
+  config, folder = whole['portraits']
+  shutil.copytree(folder, tmp_path / 'data')
+  shard = next((tmp_path / 'data').rglob('*-train.array_record-*'))
+  shard.write_bytes(shard.read_bytes()[:shard.stat().st_size // 2])
+  options = dict(config, dir=tmp_path / 'data')
+  done = subprocess.run(
+      [sys.executable, 'main.py', f'--workdir={tmp_path}/run', '--config=configs/smoke.py', f'--compilation_cache={tmp_path}/xla',
+       *(f'--config.data.{name}={value}' for name, value in options.items())],
+      capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=os.environ | quick.environment())
+  assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr[-3000:]
+  errors = [line for line in done.stderr.splitlines() if line.startswith('error: ')]
+  assert len(errors) == 1 and f'shard {shard} is damaged' in errors[0] and 'the portraits are made again' in errors[0], done.stderr[-3000:]
+  assert not (tmp_path / 'run').exists()
