@@ -120,7 +120,7 @@ class DataSet:
     count = len(source) if max_examples is None else min(max_examples, len(source))
     parts = []
     for start in range(0, count, _RECORDS_AT_ONCE):
-      records = [source[index] for index in range(start, min(start + _RECORDS_AT_ONCE, count))]
+      records = source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))
       records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
       part = self._to_example(records, image_size=image_size, dilate=dilate)
       if 'depth' in records:
