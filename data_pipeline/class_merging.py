@@ -1,7 +1,7 @@
 """Label maps of one vocabulary merged into another: 19 CelebAMask-HQ labels -> 12 classes (`ffhq12`) or 9 (`ffhq9`).
 
 A merge is a lookup table: `table[label]` is the channel that the label becomes. The tables themselves belong to
-`semantics.ClassSet.celebamask_hq`; here they are applied and, for records that already hold twelve classes, composed.
+`semantics.ClassSet.celebamask_hq`; here they are applied and, for records that already have twelve classes, composed.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""Batches for training and arrays for evaluation, read from prepared records by grain.
+"""The data set of a config: `open(config.data)` gives its size, training batches (by grain) and whole splits for evaluation.
 
 A record holds an 8-bit image, a label map in the vocabulary that its data set names, and where it is known a viewpoint
 (`stored_records.py`). Reading merges the labels into the configured class set, averages both down to the training resolution
 and dilates thin classes; if the config says so, every other example is mirrored. The order of training batches, and which
 examples are mirrored, depend on the seed alone, and the iterator's position can be saved and restored exactly
-(`get_state`, `set_state`).
+(`get_state`, `set_state`). Damaged shards are refused in one line, single damaged records replaced (`stored_records.py`).
 """
 
 import pathlib
@@ -39,18 +39,24 @@ class DataSet:
 
   def __init__(self, data_config: Any):
     """Looks at the data set, which `portraits` need not be made for; see `open`."""
+    if data_config.dilation not in transforms.DILATIONS:
+      raise ValueError(f'data.dilation {data_config.dilation!r} is not known; use one of {", ".join(transforms.DILATIONS)}')
     self._config = data_config
     self.oracle_folder = _data_dir(data_config) / 'oracles'
     if data_config.name == 'portraits':
       made = _portraits_config(data_config)
       self.num_train, self.num_validation = made.num_train, made.num_validation
       self.has_viewpoints, self.splits = True, ('train', 'validation', 'test')
-      self._table = channel_table(data_config, vocabularies.vocabulary(semantics.FFHQ12.name))
+      vocabulary = vocabularies.vocabulary(semantics.FFHQ12.name)
+      if _prepared(data_config):
+        stored_records.check(_dataset_dir(data_config))
     else:
+      stored_records.check(_dataset_dir(data_config))
       records = self.open_split('train')
       self.num_train, self.has_viewpoints, self.splits = len(records), records.has_viewpoints, records.splits
       self.num_validation = len(self.open_split('validation')) if 'validation' in self.splits else 0
-      self._table = channel_table(data_config, records.vocabulary)
+      vocabulary = records.vocabulary
+    self._table = vocabulary.table(semantics.class_set(data_config.class_set))  # for each stored label its channel
 
   def prepare(self) -> None:
     """Makes `portraits` if they are not there yet; shows a progress bar. OSError in one line if `data.dir` can't be written."""
@@ -81,7 +87,8 @@ class DataSet:
       shard_count: number of hosts.
 
     Raises:
-      ValueError: if a size does not fit; FileNotFoundError if the data set is not there.
+      ValueError: if a size does not fit, or a shard is missing or damaged; while reading, if too many records are damaged.
+      FileNotFoundError: if the data set is not there.
     """
     source = self.open_split('train')
     if not 0 <= shard_index < shard_count or len(source) < shard_count:
@@ -108,6 +115,10 @@ class DataSet:
       image_size: side of the images, a divisor of the records' size. Depth is the block's nearest.
       max_examples: only the first so many.
       dilate: whether thin classes are dilated, if the config dilates at all.
+
+    Raises:
+      ValueError: if there is no such split, a shard is missing or damaged, or too many records are damaged.
+      FileNotFoundError: if the data set is not there.
     """
     source = self.open_split(split, with_all=True)
     count = len(source) if max_examples is None else min(max_examples, len(source))
@@ -124,7 +135,7 @@ class DataSet:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
   def open_split(self, split: str, *, with_all: bool = False) -> stored_records.StoredRecords:
-    """Records of a split by number; FileNotFoundError if the data set is not there, ValueError if it has no such split."""
+    """Records of a split by number; FileNotFoundError if the data set is not there, ValueError if the split is not or is damaged."""
     return stored_records.StoredRecords(_dataset_dir(self._config), split, with_all=with_all)
 
   def _to_example(self, records: dict[str, np.ndarray], *, image_size: int, dilate: bool = True) -> dict[str, np.ndarray]:
@@ -144,7 +155,7 @@ def open(data_config: Any) -> DataSet:  # pylint: disable=redefined-builtin
 
   Raises:
     FileNotFoundError: for a data set other than `portraits` that is not in `data.dir`.
-    ValueError: if its labels don't merge into the config's class set, or the config names what can't be.
+    ValueError: if its labels don't merge into the config's class set, the config names what can't be, or a shard is missing or damaged.
   """
   return DataSet(data_config)
 
@@ -158,13 +169,6 @@ def mirror(records: dict[str, np.ndarray], chosen: np.ndarray, vocabulary: vocab
   if 'viewpoint' in records:
     mirrored['viewpoint'] = records['viewpoint'] * np.where(chosen[:, None], np.float32([-1, 1]), np.float32(1))
   return records | mirrored
-
-
-def channel_table(data_config: Any, vocabulary: vocabularies.Vocabulary) -> np.ndarray:
-  """For each stored label its channel under the config; ValueError if they don't fit."""
-  if data_config.dilation not in transforms.DILATIONS:
-    raise ValueError(f'data.dilation {data_config.dilation!r} is not known; use one of {", ".join(transforms.DILATIONS)}')
-  return vocabulary.table(semantics.class_set(data_config.class_set))
 
 
 def _stack(records: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -202,6 +206,6 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
     remedy = (f'there are records of {", ".join(map(str, sizes))} pixels: set --config.data.record_size to one of them, '
               f'or prepare them again with --sizes {data_config.record_size}')
   else:
-    remedy = ('prepare it there (python -m data_pipeline.prepare --help), or set --config.data.dir to the folder that holds its '
+    remedy = ('prepare it there (python -m data_pipeline.prepare --help), or set --config.data.dir to the folder of its '
               'dataset_info.json')
   raise FileNotFoundError(f'no data set {data_config.name!r} in data.dir {data_dir}; {remedy}')

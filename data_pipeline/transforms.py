@@ -1,7 +1,7 @@
 """From a record (8-bit image and label map) to training arrays: one-hot, area downsampling, dilation of thin classes.
 
 Images become floats in [-1, 1], masks become floats in [0, 1] that sum to one over the classes until thin classes are
-dilated: a class whose pixels vanish at training resolution is widened, over its neighbours (SPEC 1).
+dilated: a class whose pixels vanish at training resolution is widened over its neighbours, as in the paper's data preparation.
 """
 
 import functools
@@ -13,7 +13,7 @@ from cnerf_jax import semantics
 
 DILATIONS = ('none', 'overlap', 'exclusive')
 
-# Side of the square dilation window in pixels of a 256-pixel image (SPEC 1). Classes without an entry use 3.
+# Side of the square dilation window in pixels of a 256-pixel image, as in the published data code. Classes without an entry use 3.
 _WINDOW_AT_256 = {'brows': 4, 'brow': 4, 'ears': 5, 'ear': 5}
 _SMALLEST_WINDOW = 3  # one pixel to every side: less would dilate nothing
 
@@ -57,7 +57,7 @@ def normalise_image(image: UInt8[np.ndarray, '*shape 3']) -> Float[np.ndarray, '
 def area_downsample(
     values: Float[np.ndarray, '*batch height width channels'], image_size: int,
 ) -> Float[np.ndarray, '*batch image_size image_size channels']:
-  """Means over equal square blocks; for a soft mask, the share of each class in the block."""
+  """Means over equal square blocks; for a soft mask, the fraction of each class in the block."""
   record_size = values.shape[-2]
   check_divides(image_size, record_size)
   block = record_size // image_size

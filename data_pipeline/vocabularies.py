@@ -1,6 +1,6 @@
 """Vocabularies of stored label maps: what each integer means, what it becomes in a mirror, and which class it merges into.
 
-Records of real portraits hold the 19 CelebAMask-HQ labels, procedural ones the twelve classes of `ffhq12`. A data set names its
+Records of real portraits have the 19 CelebAMask-HQ labels, procedural ones the twelve classes of `ffhq12`. A data set names its
 vocabulary in its metadata; a config names the class set it trains on; here the two meet, or are refused.
 """
 

@@ -39,7 +39,9 @@ LEVELS = {
         'cnerf_jax.training', 'cnerf_jax.evaluation', 'cnerf_jax.reporting', 'cnerf_jax.persistence', 'cnerf_jax.sampler',
         'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics'),
     'cnerf_jax': (),
-    'data_pipeline': ('cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files'),
+    'data_pipeline': (
+        'cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files',
+        'cnerf_jax.persistence.folder_lock'),
 }
 # Parts of the package that are allowed to know of training.
 HIGH = ('cnerf_jax.training', 'cnerf_jax.run', 'cnerf_jax.editing', 'cnerf_jax.studio')

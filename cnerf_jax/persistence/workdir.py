@@ -8,7 +8,6 @@ computes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-import fcntl
 import fnmatch
 import json
 import os
@@ -21,6 +20,7 @@ import ml_collections
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import earlier_configs
+from cnerf_jax.persistence import folder_lock
 from cnerf_jax.persistence import processes
 
 CONFIG_FILE = 'config.json'
@@ -62,7 +62,7 @@ def release(workdir: str | os.PathLike) -> None:
   """Lets another process use `workdir`; the end of the process does the same."""
   lock = _locks.pop(pathlib.Path(workdir).expanduser().absolute(), None)
   if lock is not None:
-    os.close(lock)
+    folder_lock.release(lock)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -118,18 +118,12 @@ def _lock(workdir: pathlib.Path) -> None:
   if workdir in _locks:
     return
   try:
-    descriptor = os.open(workdir / '.lock', os.O_RDWR | os.O_CREAT, 0o666)
-  except OSError as error:
-    raise atomic_files.explained(error, 'write in workdir', workdir) from error
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    os.close(descriptor)
+    _locks[workdir] = folder_lock.acquire(workdir / '.lock')
+  except folder_lock.InUse:
     raise ValueError(f'workdir {workdir} is in use by another process; wait for it, stop it, '
                      'or choose another --workdir') from None
-  except OSError:
-    pass
-  _locks[workdir] = descriptor
+  except OSError as error:
+    raise atomic_files.explained(error, 'write in workdir', workdir) from error
 
 
 def _write(workdir: pathlib.Path, config: dict) -> None:

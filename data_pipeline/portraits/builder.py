@@ -98,8 +98,8 @@ def record_features(record_size: int) -> tfds.features.FeaturesDict:
 
 def encode_depth(depth: np.ndarray) -> np.ndarray:
   """World units as 16 bits between near and far."""
-  share = (depth - camera_lib.NEAR) / (camera_lib.FAR - camera_lib.NEAR)
-  return np.round(np.clip(share, 0, 1) * _DEPTH_STEPS).astype(np.uint16)
+  fraction = (depth - camera_lib.NEAR) / (camera_lib.FAR - camera_lib.NEAR)
+  return np.round(np.clip(fraction, 0, 1) * _DEPTH_STEPS).astype(np.uint16)
 
 
 def decode_depth(encoded: np.ndarray) -> np.ndarray:

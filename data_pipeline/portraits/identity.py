@@ -29,10 +29,10 @@ class HairCut(enum.IntEnum):
 
 
 # Shares of the cuts; long and short hair alike, so that the outline varies.
-_CUT_SHARES = (0.07, 0.11, 0.25, 0.12, 0.10, 0.16, 0.19)
-GLASSES_SHARE = 0.25
-HAT_SHARE = 0.15
-EARRINGS_SHARE = 0.20
+_CUT_FRACTIONS = (0.07, 0.11, 0.25, 0.12, 0.10, 0.16, 0.19)
+GLASSES_FRACTION = 0.25
+HAT_FRACTION = 0.15
+EARRINGS_FRACTION = 0.20
 
 _SKIN_TONES = np.array([
     [0.98, 0.80, 0.68], [0.94, 0.72, 0.57], [0.86, 0.62, 0.45], [0.74, 0.50, 0.34], [0.58, 0.37, 0.24],
@@ -190,7 +190,7 @@ def _draw_features(random: np.random.Generator) -> dict:
 
 def _draw_worn(random: np.random.Generator) -> dict:
   uniform = random.uniform
-  has_glasses, has_hat, has_earrings = uniform(size=3) < (GLASSES_SHARE, HAT_SHARE, EARRINGS_SHARE)
+  has_glasses, has_hat, has_earrings = uniform(size=3) < (GLASSES_FRACTION, HAT_FRACTION, EARRINGS_FRACTION)
   glasses = dict(
       lens_width=uniform(0.155, 0.18), lens_height=uniform(0.125, 0.155), frame_width=uniform(0.040, 0.055),
       lens_opacity=uniform(0.35, 0.85))
@@ -208,7 +208,7 @@ def _draw_worn(random: np.random.Generator) -> dict:
 
 def _draw_hair(random: np.random.Generator, worn: dict) -> dict:
   uniform = random.uniform
-  cut = HairCut(int(random.choice(len(HairCut), p=_CUT_SHARES)))
+  cut = HairCut(int(random.choice(len(HairCut), p=_CUT_FRACTIONS)))
   thickness = {
       HairCut.BALD: OFF, HairCut.BUZZ: 0.03, HairCut.SHORT: uniform(0.07, 0.11), HairCut.VOLUME: uniform(0.16, 0.22),
       HairCut.BUN: 0.05, HairCut.BOB: uniform(0.08, 0.12), HairCut.LONG: uniform(0.07, 0.11)}[cut]

@@ -25,9 +25,9 @@ def choose(condition: Array, first: Colour, second: Colour) -> Colour:
   return tuple(jnp.where(condition, a, b) for a, b in zip(first, second))
 
 
-def mix(first: Colour, second: Colour, share: Array) -> Colour:
-  """`first` where share is 0, `second` where it is 1."""
-  return tuple(a + share * (b - a) for a, b in zip(first, second))
+def mix(first: Colour, second: Colour, fraction: Array) -> Colour:
+  """`first` where fraction is 0, `second` where it is 1."""
+  return tuple(a + fraction * (b - a) for a, b in zip(first, second))
 
 
 def scale(colour: Colour, factor: Array) -> Colour:

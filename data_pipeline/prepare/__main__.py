@@ -10,7 +10,7 @@ from data_pipeline.prepare import parser as parser_lib
 from data_pipeline.prepare import preparation
 from data_pipeline.prepare import report
 
-_PAGE = """\
+_DESCRIPTION = """\
 Turns portraits and their label maps into records to train on, and tells what is wrong with them.
 
   CelebAMask-HQ as downloaded:
@@ -22,15 +22,15 @@ Turns portraits and their label maps into records to train on, and tells what is
   A folder of photographs and a folder of label maps with the same names, cropped as FFHQ is:
     python -m data_pipeline.prepare photos DATA --labels labels --align
 
-  Photographs alone, with a face parser of yours:
+  Photographs alone, with your own face parser:
     python -m data_pipeline.prepare photos DATA --parser bisenet.onnx --label-order bisenet
 
-Then look at DATA/report/index.html, and train:
+Then look at DATA/report/index.html (needs: pip install -e .[report]), and train:
 
     python main.py --config=configs/ffhq12.py --workdir=runs/mine --config.data.dir=DATA
 
 Nothing is ever written to the input. What is wrong with a file is one line in the report, and the rest is kept. The same command again
-goes on where a run was stopped, and makes the same files byte for byte. docs/data.md has the whole story.
+goes on where a run was stopped, and makes the same files byte for byte. docs/data.md has the rest.
 """
 _EXIT = """\
 exit codes: 0 the records are there (refused files are in the report); 1 it could not be done, or --strict found a fault, or no picture
@@ -41,7 +41,7 @@ was kept; 2 the command line is wrong, or anatomy contradicts the label order.
 def make_parser() -> argparse.ArgumentParser:
   """The command line."""
   parser = argparse.ArgumentParser(
-      prog='python -m data_pipeline.prepare', description=_PAGE, epilog=_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter)
+      prog='python -m data_pipeline.prepare', description=_DESCRIPTION, epilog=_EXIT, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('input', metavar='INPUT', help='folder of images, or the folder of a download')
   parser.add_argument('output', metavar='DATA', help='folder of the results: give it to training as --config.data.dir')
 
@@ -57,7 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
   result.add_argument('--sizes', metavar='PIXELS', type=int, nargs='+', default=[64],
                       help='sides of the records: 64 for stage 1, 256 or 512 for stage 2; several at once are fine (default: 64)')
   result.add_argument('--align', action='store_true', help='crop by eyes and mouth of the label map, as FFHQ is cropped')
-  result.add_argument('--validation', metavar='SHARE', type=float, default=0.05, help='of the images, kept out of training (default: 0.05)')
+  result.add_argument('--validation', metavar='FRACTION', type=float, default=0.05, help='of the images, kept out of training (default: 0.05)')
 
   parse = parser.add_argument_group('a face parser instead of label maps')
   parse.add_argument('--parser', metavar='MODEL.onnx', help='512 x 512 RGB in, 19 logits a pixel out; needs: pip install onnxruntime')
@@ -89,7 +89,7 @@ def settings_from(arguments: argparse.Namespace) -> preparation.Settings:
   return preparation.Settings(
       input=arguments.input, output=arguments.output, labels=arguments.labels, layout=arguments.layout, label_order=arguments.label_order,
       sizes=tuple(arguments.sizes), parser=options, viewpoints=arguments.viewpoints, align=arguments.align,
-      validation_share=arguments.validation, max_pixels=arguments.max_pixels, check_order=not arguments.no_order_check,
+      validation_fraction=arguments.validation, max_pixels=arguments.max_pixels, check_order=not arguments.no_order_check,
       strict=arguments.strict, workers=arguments.workers)
 
 
@@ -104,7 +104,10 @@ def say(summary: report.Summary, output: str) -> None:
     print(f'warning: {line}')
   kept = ', '.join(f'{count} {split}' for split, count in summary.kept.items() if count)
   print(f'kept {sum(summary.kept.values())} ({kept}), refused {len(summary.refused)}')
-  print(f'look at {summary.page}')
+  if summary.report_html is None:
+    print('the HTML report is left out, for want of jinja2; get it with `pip install -e .[report]` and run the same command again')
+  else:
+    print(f'look at {summary.report_html}')
   for size in summary.folders:
     option = '' if size == 64 else f' --config.data.record_size={size}'
     print(f'train: python main.py --config=configs/ffhq12.py --workdir=runs/mine --config.data.dir={output}{option}')

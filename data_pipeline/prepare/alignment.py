@@ -53,8 +53,8 @@ def landmarks(labels: UInt8[np.ndarray, 'height width']) -> Landmarks | None:
   one = anatomy.moments(labels)
   height, width = labels.shape
   scale = np.array([width, height])
-  share, *mouth, _ = one.merge(('mouth', 'u_lip', 'l_lip'))
-  if not share:
+  fraction, *mouth, _ = one.merge(('mouth', 'u_lip', 'l_lip'))
+  if not fraction:
     return None
   mouth = np.array(mouth) * scale
   eyes = np.array([(one.x[label], one.y[label]) for label in _EYES]) * scale
@@ -106,7 +106,7 @@ def crop(
   height, width = labels.shape
   if square.side < MIN_SIDE:
     raise faults.Refused(faults.Fault.NO_FACE, 'eyes and mouth are in one place')
-  outside = _share_outside(square, height, width)
+  outside = _fraction_outside(square, height, width)
   if outside > _LARGEST_OUTSIDE:
     raise faults.Refused(faults.Fault.OUT_OF_FRAME, f'{outside:.0%} of the crop is outside')
   shrink = max(1, math.floor(square.side / max_side))
@@ -157,8 +157,8 @@ def _overhang(square: Square, height: int, width: int) -> tuple[float, ...]:
   return (-corners[:, 0].min(), -corners[:, 1].min(), corners[:, 0].max() - width, corners[:, 1].max() - height)
 
 
-def _share_outside(square: Square, height: int, width: int) -> float:
-  """Share of a grid of points in the square that lies outside the picture."""
+def _fraction_outside(square: Square, height: int, width: int) -> float:
+  """Fraction of a grid of points in the square that lies outside the picture."""
   steps = (np.arange(32) + 0.5) / 32 - 0.5
   a, b = np.meshgrid(steps, steps)
   right = np.array([math.cos(square.roll), math.sin(square.roll)])

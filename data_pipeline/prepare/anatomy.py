@@ -29,25 +29,25 @@ class Moments:
   """Where each integer of a label map lies.
 
   Attributes:
-    share: of the pixels.
+    fraction: of the pixels.
     x: mean column of its pixels, 0 left to 1 right; NaN where it is absent.
     y: mean row, 0 top to 1 bottom.
     top: its highest row.
   """
 
-  share: Float[np.ndarray, 'values']
+  fraction: Float[np.ndarray, 'values']
   x: Float[np.ndarray, 'values']
   y: Float[np.ndarray, 'values']
   top: Float[np.ndarray, 'values']
 
   def merge(self, names: Iterable[str]) -> tuple[float, float, float, float]:
-    """(share, x, y, top) of several of the 19 labels together."""
-    chosen = [LABELS.index(name) for name in names if self.share[LABELS.index(name)] > 0]
-    share = float(self.share[chosen].sum())
-    if not share:
+    """(fraction, x, y, top) of several of the 19 labels together."""
+    chosen = [LABELS.index(name) for name in names if self.fraction[LABELS.index(name)] > 0]
+    fraction = float(self.fraction[chosen].sum())
+    if not fraction:
       return 0.0, np.nan, np.nan, np.nan
-    mean = lambda values: float((values[chosen] * self.share[chosen]).sum() / share)
-    return share, mean(self.x), mean(self.y), float(self.top[chosen].min())
+    mean = lambda values: float((values[chosen] * self.fraction[chosen]).sum() / fraction)
+    return fraction, mean(self.x), mean(self.y), float(self.top[chosen].min())
 
 
 def moments(values: Int[np.ndarray, 'height width'], num_values: int = len(LABELS)) -> Moments:
@@ -66,20 +66,20 @@ def moments(values: Int[np.ndarray, 'height width'], num_values: int = len(LABEL
   with np.errstate(invalid='ignore', divide='ignore'):
     y, x = scale(height) @ by_row / count, scale(width) @ by_column / count
   top = np.where(count > 0, (by_row > 0).argmax(0) / height, np.nan)
-  return Moments(share=count / flat.size, x=x, y=y, top=top)
+  return Moments(fraction=count / flat.size, x=x, y=y, top=top)
 
 
 def reorder(raw: Moments, lookup: Int[np.ndarray, 'values']) -> Moments:
   """Moments of the 19 labels from those of raw integers under an order's lookup table."""
   rows = []
   for label in range(len(LABELS)):
-    values = [value for value in np.flatnonzero(lookup == label) if raw.share[value] > 0]
-    share = raw.share[values].sum()
-    if not share:
+    values = [value for value in np.flatnonzero(lookup == label) if raw.fraction[value] > 0]
+    fraction = raw.fraction[values].sum()
+    if not fraction:
       rows.append((0.0, np.nan, np.nan, np.nan))
       continue
-    weights = raw.share[values] / share
-    rows.append((share, weights @ raw.x[values], weights @ raw.y[values], raw.top[values].min()))
+    weights = raw.fraction[values] / fraction
+    rows.append((fraction, weights @ raw.x[values], weights @ raw.y[values], raw.top[values].min()))
   return Moments(*np.array(rows).T)
 
 
@@ -161,32 +161,32 @@ _HEIGHTS = [name for name in RULES if ' above ' in name or ' on top' in name]
 
 def kept_rules(one: Moments) -> dict[str, bool]:
   """Whether a label map keeps each rule that applies to it."""
-  verdicts = {name: rule(one) for name, rule in RULES.items()}
-  return {name: bool(outputs) for name, outputs in verdicts.items() if outputs is not None}
+  found = {name: rule(one) for name, rule in RULES.items()}
+  return {name: bool(is_kept) for name, is_kept in found.items() if is_kept is not None}
 
 
 def fit(one: Moments) -> float:
-  """Share of the rules about places and sizes that one label map keeps; 1 if none applies. Absent parts break none."""
-  verdicts = [kept for name, kept in kept_rules(one).items() if not name.endswith('present')]
-  return float(np.mean(verdicts)) if verdicts else 1.0
+  """Fraction of the rules about places and sizes that one label map keeps; 1 if none applies. Absent parts break none."""
+  kept = [is_kept for name, is_kept in kept_rules(one).items() if not name.endswith('present')]
+  return float(np.mean(kept)) if kept else 1.0
 
 
 def keep_rates(maps: Iterable[Moments]) -> dict[str, float]:
-  """For each rule the share of label maps that keep it, of those it applies to."""
-  verdicts: dict[str, list[bool]] = {}
+  """For each rule the fraction of label maps that keep it, of those it applies to."""
+  found: dict[str, list[bool]] = {}
   for one in maps:
-    for name, kept in kept_rules(one).items():
-      verdicts.setdefault(name, []).append(kept)
-  return {name: float(np.mean(kept)) for name, kept in verdicts.items()}
+    for name, is_kept in kept_rules(one).items():
+      found.setdefault(name, []).append(is_kept)
+  return {name: float(np.mean(kept)) for name, kept in found.items()}
 
 
 @dataclasses.dataclass(frozen=True)
-class OrderVerdict:
+class OrderCheck:
   """What anatomy says of a declared label order.
 
   Attributes:
     declared: name of the order.
-    fits: how well each order fits, best first: the mean over rules of the share of label maps that keep them.
+    fits: how well each order fits, best first: the mean over rules of the fraction of label maps that keep them.
     broken: rules that fewer than half of the label maps keep under the declared order.
     mirrored: whether the l_ parts lie on the right of the picture (both conventions exist; classes merge both).
     is_wrong: whether preparation should stop.
@@ -199,7 +199,7 @@ class OrderVerdict:
   is_wrong: bool
 
   def line(self) -> str:
-    """The outputs for a person who declared a wrong order."""
+    """One line for a person who declared a wrong order."""
     best, fitting = next(iter(self.fits.items()))
     own = self.fits[self.declared]
     broken = f'; it breaks: {", ".join(self.broken)}' if self.broken else ''
@@ -210,7 +210,7 @@ class OrderVerdict:
             'right one as a JSON table, turn the label maps upright, or use --no-order-check if you are sure')
 
 
-def judge_order(declared: label_orders.LabelOrder, raw: list[Moments]) -> OrderVerdict:
+def check_order(declared: label_orders.LabelOrder, raw: list[Moments]) -> OrderCheck:
   """Compares a declared order with the known ones on the raw moments (256 integers) of some label maps."""
   orders = {declared.name: declared} | {name: order for name, order in label_orders.KNOWN.items() if order.labels != declared.labels}
   rates, sides = {}, []
@@ -224,7 +224,7 @@ def judge_order(declared: label_orders.LabelOrder, raw: list[Moments]) -> OrderV
   better = best > own + MARGIN and best >= ENOUGH
   heights = [rate for name, rate in rates[declared.name].items() if name in _HEIGHTS]
   is_upright = sum(rate >= 0.5 for rate in heights) >= len(heights) / 2
-  return OrderVerdict(
+  return OrderCheck(
       declared=declared.name,
       fits=dict(sorted(mean.items(), key=lambda item: (-item[1], item[0] != declared.name))),
       broken=tuple(name for name, rate in rates[declared.name].items() if rate < 0.5),

@@ -1,11 +1,12 @@
-"""Finished shards: their files, and a JSON page on each that says what became of every picture in it.
+"""Finished shards: their files, and for each a manifest in JSON that says what became of every picture in it.
 
-The page is written last, so that a shard with a page is whole. Keys (`plan.Shard.key`) name the files: a second run finds what the
+The manifest is written last, so that a shard with a manifest is whole. Keys (`plan.Shard.key`) name the files: a second run finds what the
 first has finished, whatever stopped it, and a shard whose pictures or recipe have changed has another key.
 """
 
 from collections.abc import Iterable
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -22,21 +23,21 @@ class Kept:
     file: path of the image below the input, printable.
     name: as in its record.
     notes: what was changed.
-    shares: of the pixels that each of the 19 labels covers.
-    fit: share of the rules of anatomy that its label map keeps.
+    label_fractions: of the pixels, that each of the 19 labels covers.
+    fit: fraction of the rules of anatomy that its label map keeps.
     offset: (right, down, scale, roll) against an aligned crop; None where eyes or mouth are not labelled.
   """
 
   file: str
   name: str
   notes: tuple[faults.Note, ...]
-  shares: tuple[float, ...]
+  label_fractions: tuple[float, ...]
   fit: float
   offset: tuple[float, ...] | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Page:
+class ShardManifest:
   """What became of the pictures of a shard.
 
   Attributes:
@@ -63,17 +64,18 @@ class Journal:
   def shard_path(self, key: str, size: int) -> pathlib.Path:
     return self.folder / f'{key}-size{size}.array_record'
 
-  def write(self, key: str, page: Page) -> None:
+  def write(self, key: str, manifest: ShardManifest) -> None:
     """Says that a shard is finished."""
-    atomic_files.write_text(self._page_path(key), json.dumps(_plain(page)))
+    atomic_files.write_text(self._manifest_path(key), json.dumps(_plain(manifest)))
 
-  def read(self, key: str) -> Page | None:
-    """The page of a finished shard, None if there is none that can be read, or a file of it is missing."""
+  def read(self, key: str) -> ShardManifest | None:
+    """The manifest of a finished shard, None if there is none that can be read, or a file of it is missing or damaged."""
     try:
-      page = _page(json.loads(self._page_path(key).read_text()))
+      manifest = _manifest(json.loads(self._manifest_path(key).read_text()))
     except (OSError, ValueError, KeyError, TypeError):
       return None
-    return page if all(self.shard_path(key, size).exists() for size in page.files) else None
+    sound = all(_has_digest(self.shard_path(key, size), digest) for size, (_, digest) in manifest.files.items())
+    return manifest if sound else None
 
   def clean(self, keys: Iterable[str]) -> None:
     """Removes what belongs to none of these shards: what changed pictures and killed runs have left."""
@@ -82,20 +84,35 @@ class Journal:
       if path.name.split('-')[0].split('.')[0] not in known or path.name.endswith('.tmp'):
         path.unlink(missing_ok=True)
 
-  def _page_path(self, key: str) -> pathlib.Path:
+  def _manifest_path(self, key: str) -> pathlib.Path:
     return self.folder / f'{key}.json'
 
 
-def _plain(page: Page) -> dict:
-  """What JSON can hold; enumerations by name."""
-  kept = [dataclasses.asdict(one) | {'notes': [note.name for note in one.notes]} for one in page.kept]
-  refused = [dict(file=one.file, fault=one.fault.name, detail=one.detail) for one in page.refused]
-  return dict(split=page.split, index=page.index, kept=kept, refused=refused, files={str(size): row for size, row in page.files.items()})
+def digest(path: str | os.PathLike) -> str:
+  """SHA-256 of a file."""
+  with open(path, 'rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def _page(plain: dict) -> Page:
+def _has_digest(path: pathlib.Path, expected: str) -> bool:
+  try:
+    return digest(path) == expected
+  except OSError:
+    return False
+
+
+def _plain(manifest: ShardManifest) -> dict:
+  """As plain values; enumerations by name, fractions as `shares`, their first name, so that earlier manifests are still read."""
+  kept = [dict(file=one.file, name=one.name, notes=[note.name for note in one.notes], shares=one.label_fractions, fit=one.fit,
+               offset=one.offset) for one in manifest.kept]
+  refused = [dict(file=one.file, fault=one.fault.name, detail=one.detail) for one in manifest.refused]
+  files = {str(size): row for size, row in manifest.files.items()}
+  return dict(split=manifest.split, index=manifest.index, kept=kept, refused=refused, files=files)
+
+
+def _manifest(plain: dict) -> ShardManifest:
   kept = tuple(
-      Kept(file=one['file'], name=one['name'], notes=tuple(faults.Note[note] for note in one['notes']), shares=tuple(one['shares']),
+      Kept(file=one['file'], name=one['name'], notes=tuple(faults.Note[note] for note in one['notes']), label_fractions=tuple(one['shares']),
            fit=one['fit'], offset=tuple(one['offset']) if one['offset'] is not None else None) for one in plain['kept'])
   refused = tuple(faults.Refusal(one['file'], faults.Fault[one['fault']], one['detail']) for one in plain['refused'])
-  return Page(plain['split'], plain['index'], kept, refused, {int(size): tuple(row) for size, row in plain['files'].items()})
+  return ShardManifest(plain['split'], plain['index'], kept, refused, {int(size): tuple(row) for size, row in plain['files'].items()})

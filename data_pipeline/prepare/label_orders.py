@@ -71,7 +71,7 @@ def label_order(name: str) -> LabelOrder:
   Several integers may be the same label; integers that are left out are faults where they occur.
 
   Raises:
-    ValueError: in one line, if there is no such order, or the file holds something else.
+    ValueError: in one line, if there is no such order, or the file is something else.
   """
   if name in KNOWN:
     return KNOWN[name]

@@ -46,7 +46,7 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-  """What a layout holds: candidates by name, files that are none, and the folders that all paths are shown relative to."""
+  """What a layout contains: candidates by name, files that are none, and the folders that all paths are shown relative to."""
 
   candidates: tuple[Candidate, ...]
   refused: tuple[faults.Refusal, ...]
@@ -69,7 +69,7 @@ def image_folder(folder: str, layout: str) -> str:
     if os.path.isdir(os.path.join(folder, name)):
       return os.path.join(folder, name) if name else folder
   raise ValueError(f'no folder {" or ".join(names)} in {faults.printable(folder)}, as layout {layout} has it; give the folder that '
-                   f'holds it, or --layout one of {", ".join(LAYOUTS)}')
+                   f'contains it, or --layout one of {", ".join(LAYOUTS)}')
 
 
 def read(folder: str, layout: str, labels: str | None, needs_labels: bool = True) -> Listing:

@@ -98,8 +98,8 @@ class Parser:
 
 def label_path(folder: pathlib.Path, one: layouts.Candidate) -> pathlib.Path:
   """Where the label map of an image is kept: a name that changes with the image's size and time."""
-  story = repr((one.name, plan.stamp(one.image)))
-  return folder / f'{hashlib.sha256(story.encode("utf-8", "surrogateescape")).hexdigest()[:24]}.png'
+  identity = repr((one.name, plan.stamp(one.image)))
+  return folder / f'{hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:24]}.png'
 
 
 def with_label_maps(

@@ -12,7 +12,7 @@ import os
 
 from data_pipeline.prepare import layouts
 
-FORMAT = 1  # raise it when what a shard holds changes, so that no old one is taken for finished
+FORMAT = 1  # raise it when what a shard contains changes, so that no old one is taken for finished
 SPLITS = ('train', 'validation')
 _SHARD_SIZE = 256  # pictures, at most on average
 _READ_AT_ONCE = 2**20
@@ -27,8 +27,8 @@ class Recipe:
     order: (integer, label name) pairs of the declared label order, ascending.
     align: whether pictures are cropped by the landmarks of their labels.
     max_pixels: larger pictures are refused.
-    validation_share: of the pictures, by hash of the name.
-    has_viewpoints: whether records hold viewpoints.
+    validation_fraction: of the pictures, by hash of the name.
+    has_viewpoints: whether records have viewpoints.
     parser: hash of the parser and its options where one makes the label maps, else empty.
   """
 
@@ -36,7 +36,7 @@ class Recipe:
   order: tuple[tuple[int, str], ...]
   align: bool
   max_pixels: int
-  validation_share: float
+  validation_fraction: float
   has_viewpoints: bool
   parser: str = ''
 
@@ -59,14 +59,16 @@ class Shard:
 
   def key(self, recipe: Recipe) -> str:
     """Hash of the recipe and of the names, sizes and times of the files: equal keys make equal shards."""
-    story = [FORMAT, dataclasses.asdict(recipe), [
+    how = dataclasses.asdict(recipe)
+    how['validation_share'] = how.pop('validation_fraction')  # as it was called first, so that finished shards stay finished
+    contents = [FORMAT, how, [
         [(one.name, view, [stamp(path) for path in (one.image, *one.label_files)])
          for one, view in zip(item.candidates, item.viewpoints)] for item in self.items]]
-    return hashlib.sha256(json.dumps(story, sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def make(
-    candidates: Sequence[layouts.Candidate], viewpoints: dict[str, tuple[float, float]] | None, validation_share: float,
+    candidates: Sequence[layouts.Candidate], viewpoints: dict[str, tuple[float, float]] | None, validation_fraction: float,
 ) -> list[Shard]:
   """Shards of all candidates, those of the train split first, none empty."""
   # by the whole name below the image folder, or by its last part
@@ -74,7 +76,7 @@ def make(
   items = [Item(tuple(group), tuple(view(one.name) for one in group)) for group in _same_bytes(candidates)]
   by_split: dict[str, list[Item]] = {split: [] for split in SPLITS}
   for item in items:
-    by_split[_split(item, validation_share)].append(item)
+    by_split[_split(item, validation_fraction)].append(item)
   if not by_split['train']:
     by_split = {'train': by_split['validation'], 'validation': []}
   shards = []
@@ -90,7 +92,7 @@ def make(
 
 
 def _same_bytes(candidates: Sequence[layouts.Candidate]) -> list[list[layouts.Candidate]]:
-  """Candidates in order of names, those whose images hold the same bytes together. Only files of equal size are read."""
+  """Candidates in order of names, those whose images have the same bytes together. Only files of equal size are read."""
   by_size: dict[int, list[layouts.Candidate]] = {}
   for one in candidates:
     by_size.setdefault(_file_size(one.image), []).append(one)
@@ -122,8 +124,8 @@ def _digest(one: layouts.Candidate) -> object:
     return one.name
 
 
-def _split(item: Item, validation_share: float) -> str:
-  return SPLITS[_hash(item.candidates[0].name, 'split') / 2**64 < validation_share]
+def _split(item: Item, validation_fraction: float) -> str:
+  return SPLITS[_hash(item.candidates[0].name, 'split') / 2**64 < validation_fraction]
 
 
 def _hash(name: str, purpose: str) -> int:

@@ -9,7 +9,6 @@ import concurrent.futures
 import concurrent.futures.process
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ import unicodedata
 import tqdm
 
 from cnerf_jax.persistence import atomic_files
+from cnerf_jax.persistence import folder_lock
 from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
@@ -53,7 +53,7 @@ class Settings:
     parser: the face parser that makes the label maps, if one does.
     viewpoints: JSON file of (azimuth, elevation) by image name.
     align: crop by landmarks.
-    validation_share: of the images.
+    validation_fraction: of the images.
     max_pixels: of an image.
     check_order: stop where anatomy contradicts the label order.
     strict: stop at the first fault.
@@ -69,7 +69,7 @@ class Settings:
   parser: parser_lib.ParserOptions | None = None
   viewpoints: str | None = None
   align: bool = False
-  validation_share: float = 0.05
+  validation_fraction: float = 0.05
   max_pixels: int = decoding.MAX_PIXELS
   check_order: bool = True
   strict: bool = False
@@ -104,21 +104,21 @@ def run(settings: Settings, note: Callable[[str], None] = print) -> report.Summa
       raise StrictFault(listing.refused[0].line())
     note(f'{len(listing.candidates)} images in {settings.input}, layout {layout}')
     viewpoints = _read_viewpoints(settings.viewpoints)
-    candidates, fingerprint, outputs = _labelled(settings, listing, order, work)
-    if outputs is not None and outputs.is_wrong and settings.check_order:
-      raise WrongOrder(outputs.line())
+    candidates, fingerprint, order_check = _labelled(settings, listing, order, work)
+    if order_check is not None and order_check.is_wrong and settings.check_order:
+      raise WrongOrder(order_check.line())
     recipe = plan.Recipe(
         sizes=tuple(sorted(settings.sizes)), order=tuple(sorted(order.labels.items())), align=settings.align,
-        max_pixels=settings.max_pixels, validation_share=settings.validation_share, has_viewpoints=viewpoints is not None,
+        max_pixels=settings.max_pixels, validation_fraction=settings.validation_fraction, has_viewpoints=viewpoints is not None,
         parser=fingerprint)
-    shards = plan.make(candidates, viewpoints, settings.validation_share)
+    shards = plan.make(candidates, viewpoints, settings.validation_fraction)
     journal = journal_lib.Journal(work / 'shards')
     folder = layouts.image_folder(settings.input, layout)
-    pages = _make_shards(shards, recipe, journal, folder, settings, note)
-    folders = _assemble(output, recipe, journal, shards, pages)
+    manifests = _make_shards(shards, recipe, journal, folder, settings, note)
+    folders = _assemble(output, recipe, journal, shards, manifests)
     try:
       summary = report.write(
-          output / 'report', pages, listing.refused, folders, order=order.name, outputs=outputs, layout=layout,
+          output / 'report', manifests, listing.refused, folders, order=order.name, order_check=order_check, layout=layout,
           sizes=recipe.sizes, aligned=settings.align, has_viewpoints=recipe.has_viewpoints)
     except OSError as error:
       raise atomic_files.explained(error, 'write report', output / 'report') from error
@@ -140,8 +140,8 @@ def _check(settings: Settings) -> tuple[str, label_orders.LabelOrder]:
       raise ValueError(f'--sizes {size} is not in {decoding.MIN_SIDE}..{_LARGEST_SIZE}; use 64 for stage 1, 256 or 512 for stage 2')
   if not settings.sizes or len(set(settings.sizes)) < len(settings.sizes):
     raise ValueError(f'--sizes {" ".join(map(str, settings.sizes))} must be one or several different sizes')
-  if not 0 <= settings.validation_share < 1:
-    raise ValueError(f'--validation {settings.validation_share} must be a share of the images, at least 0 and below 1')
+  if not 0 <= settings.validation_fraction < 1:
+    raise ValueError(f'--validation {settings.validation_fraction} must be a fraction of the images, at least 0 and below 1')
   layout = layouts.detect(settings.input) if settings.layout == 'auto' else settings.layout
   if settings.parser is not None and settings.labels is not None:
     raise ValueError('--labels and --parser both make label maps; give one of them')
@@ -153,19 +153,21 @@ def _check(settings: Settings) -> tuple[str, label_orders.LabelOrder]:
 
 @contextlib.contextmanager
 def _alone(work: pathlib.Path):
-  """Holds the output against a second preparation at the same time."""
-  with open(work / 'lock', 'w') as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise ValueError(f'another preparation is writing to {work.parent}; wait for it, stop it, or choose another output') from None
-    except OSError:
-      pass  # a file system without locks
+  """Keeps a second preparation out of the output at the same time."""
+  try:
+    lock = folder_lock.acquire(work / 'lock')
+  except folder_lock.InUse:
+    raise ValueError(f'another preparation is writing to {work.parent}; wait for it, stop it, or choose another output') from None
+  except OSError as error:
+    raise atomic_files.explained(error, 'write to', work.parent) from error
+  try:
     yield
+  finally:
+    folder_lock.release(lock)
 
 
 def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
-  """(azimuth, elevation) in radians by image name, from a JSON file; ValueError in one line if it holds something else."""
+  """(azimuth, elevation) in radians by image name, from a JSON file; ValueError in one line if it is something else."""
   if path is None:
     return None
   try:
@@ -187,24 +189,25 @@ def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
 
 
 def _labelled(settings: Settings, listing: layouts.Listing, order: label_orders.LabelOrder, work: pathlib.Path):
-  """(candidates with labels, hash of the parser, outputs on the label order): some are parsed and checked first, then all."""
+  """(candidates with labels, hash of the parser, what anatomy says of the order): some are parsed and checked first, then all."""
   candidates = list(listing.candidates)
   step = max(1, len(candidates) // _ORDER_SAMPLE)
   chosen = candidates[::step]
   if settings.parser is None:
-    return candidates, '', _judge(chosen, order, settings.max_pixels)
+    return candidates, '', _check_order(chosen, order, settings.max_pixels)
   parser = parser_lib.Parser(settings.parser)
   folder = work / f'labels-{parser.fingerprint}'
   try:
-    outputs = _judge(parser_lib.with_label_maps(chosen, parser, folder, settings.max_pixels, 'parse a sample'), order, settings.max_pixels)
-    if outputs is not None and outputs.is_wrong and settings.check_order:
-      return candidates, parser.fingerprint, outputs
-    return parser_lib.with_label_maps(candidates, parser, folder, settings.max_pixels), parser.fingerprint, outputs
+    sample = parser_lib.with_label_maps(chosen, parser, folder, settings.max_pixels, 'parse a sample')
+    order_check = _check_order(sample, order, settings.max_pixels)
+    if order_check is not None and order_check.is_wrong and settings.check_order:
+      return candidates, parser.fingerprint, order_check
+    return parser_lib.with_label_maps(candidates, parser, folder, settings.max_pixels), parser.fingerprint, order_check
   except OSError as error:
     raise atomic_files.explained(error, 'write label maps to', folder) from error
 
 
-def _judge(candidates: list[layouts.Candidate], order: label_orders.LabelOrder, max_pixels: int) -> anatomy.OrderVerdict | None:
+def _check_order(candidates: list[layouts.Candidate], order: label_orders.LabelOrder, max_pixels: int) -> anatomy.OrderCheck | None:
   """What anatomy says of the order, from the label maps that can be read; None if none can."""
   raw = []
   for one in candidates:
@@ -212,41 +215,43 @@ def _judge(candidates: list[layouts.Candidate], order: label_orders.LabelOrder, 
       raw.append(anatomy.moments(shard_lib.read_values(one, max_pixels), label_orders.LARGEST_VALUE + 1))
     except faults.Refused:
       continue  # told when it is prepared
-  return anatomy.judge_order(order, raw) if raw else None
+  return anatomy.check_order(order, raw) if raw else None
 
 
-def _make_shards(shards, recipe: plan.Recipe, journal: journal_lib.Journal, folder: str, settings: Settings, note) -> list[journal_lib.Page]:
-  """The page of every shard, those that were finished before included."""
-  pages = {index: page for index, one in enumerate(shards) if (page := journal.read(one.key(recipe))) is not None}
+def _make_shards(
+    shards, recipe: plan.Recipe, journal: journal_lib.Journal, folder: str, settings: Settings, note,
+) -> list[journal_lib.ShardManifest]:
+  """The manifest of every shard, those that were finished before included."""
+  manifests = {index: manifest for index, one in enumerate(shards) if (manifest := journal.read(one.key(recipe))) is not None}
   if settings.strict:
-    for page in pages.values():
-      _stop_at(page)
-  left = [index for index in range(len(shards)) if index not in pages]
-  if pages:
-    note(f'{len(pages)} of {len(shards)} shards are there already; going on with the rest' if left else
+    for manifest in manifests.values():
+      _stop_at(manifest)
+  left = [index for index in range(len(shards)) if index not in manifests]
+  if manifests:
+    note(f'{len(manifests)} of {len(shards)} shards are there already; going on with the rest' if left else
          f'all {len(shards)} shards are there already')
   size = lambda index: sum(len(item.candidates) for item in shards[index].items)
   try:
     with tqdm.tqdm(total=sum(map(size, left)), desc='prepare', unit=' images', disable=not left) as progress:
-      for index, page in _results([(index, shards[index]) for index in left], recipe, journal, folder, settings.workers):
-        pages[index] = page
+      for index, manifest in _results([(index, shards[index]) for index in left], recipe, journal, folder, settings.workers):
+        manifests[index] = manifest
         progress.update(size(index))
         if settings.strict:
-          _stop_at(page)
+          _stop_at(manifest)
   except OSError as error:
     raise atomic_files.explained(error, 'write shards to', journal.folder) from error
   except concurrent.futures.process.BrokenProcessPool:
     raise OSError('a worker process was killed, probably for want of memory; run the same command again, with --workers 1') from None
-  return [pages[index] for index in range(len(shards))]
+  return [manifests[index] for index in range(len(shards))]
 
 
-def _stop_at(page: journal_lib.Page) -> None:
-  if page.refused:
-    raise StrictFault(page.refused[0].line())
+def _stop_at(manifest: journal_lib.ShardManifest) -> None:
+  if manifest.refused:
+    raise StrictFault(manifest.refused[0].line())
 
 
 def _results(left, recipe, journal, folder, workers: int):
-  """(index, page) of each shard as it is finished."""
+  """(index, manifest) of each shard as it is finished."""
   workers = min(workers, len(left))
   if workers <= 1:
     yield from ((index, shard_lib.make(one, recipe, journal, folder)) for index, one in left)
@@ -271,16 +276,16 @@ def _end_with(parent: int) -> None:
   threading.Thread(target=watch, daemon=True).start()
 
 
-def _assemble(output, recipe: plan.Recipe, journal, shards, pages) -> dict[int, pathlib.Path]:
+def _assemble(output, recipe: plan.Recipe, journal, shards, manifests) -> dict[int, pathlib.Path]:
   """The data set of each size; none if no picture was kept."""
   folders = {}
   for size in recipe.sizes:
     parts: dict[str, list] = {}
     digests = []
-    for one, page in zip(shards, pages):
-      if page.kept:
-        num_bytes, digest = page.files[size]
-        parts.setdefault(page.split, []).append((str(journal.shard_path(one.key(recipe), size)), len(page.kept), num_bytes))
+    for one, manifest in zip(shards, manifests):
+      if manifest.kept:
+        num_bytes, digest = manifest.files[size]
+        parts.setdefault(manifest.split, []).append((str(journal.shard_path(one.key(recipe), size)), len(manifest.kept), num_bytes))
         digests.append(digest)
     if not parts:
       continue

@@ -7,6 +7,7 @@ vocabulary of the labels, so that a reader knows how they merge.
 import contextlib
 import dataclasses
 import errno
+import filecmp
 import io
 import json
 import os
@@ -33,7 +34,7 @@ class RealPortraitsConfig(tfds.core.BuilderConfig):
 
   Attributes:
     record_size: pixels a side.
-    has_viewpoints: whether records hold the camera's azimuth and elevation.
+    has_viewpoints: whether records have the camera's azimuth and elevation.
     parts: finished shards of each split, in order: (path, number of records, bytes of records).
     fingerprint: hash of the bytes of all shards.
   """
@@ -81,7 +82,7 @@ class RealPortraits(tfds.core.dataset_builder.FileReaderBuilder):
 
 
 def features(record_size: int, has_viewpoints: bool) -> tfds.features.FeaturesDict:
-  """What a record holds. `label` are CelebAMask-HQ labels, `viewpoint` (azimuth, elevation) in radians."""
+  """What a record contains. `label` are CelebAMask-HQ labels, `viewpoint` (azimuth, elevation) in radians."""
   square = (record_size, record_size)
   if record_size <= _LARGEST_RAW:
     image = tfds.features.Tensor(shape=(*square, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)
@@ -139,9 +140,9 @@ class ShardWriter:
 
 
 def assemble(data_dir: str, config: RealPortraitsConfig) -> pathlib.Path:
-  """Makes the data set of one size from its finished shards; one that holds these very shards is left alone."""
+  """Makes the data set of one size from its finished shards; one that consists of these very shards is left alone."""
   folder = pathlib.Path(data_dir) / NAME / config.name / str(RealPortraits.VERSION)
-  if _fingerprint(folder) == config.fingerprint:
+  if _fingerprint(folder) == config.fingerprint and _has_shards(folder, config):
     return folder
   if folder.exists():
     shutil.rmtree(folder)
@@ -169,6 +170,19 @@ def _fingerprint(folder: pathlib.Path) -> str | None:
     return json.loads((folder / 'metadata.json').read_text()).get('fingerprint')
   except (OSError, ValueError, AttributeError):
     return None
+
+
+def _has_shards(folder: pathlib.Path, config: RealPortraitsConfig) -> bool:
+  """Whether the finished shards are in the data set's folder, byte for byte: second names at once, copies by their contents."""
+  for split, parts in config.parts.items():
+    for index, (path, _, _) in enumerate(parts):
+      target = folder / f'{NAME}-{split}.array_record-{index:05d}-of-{len(parts):05d}'
+      try:
+        if not os.path.samefile(path, target) and not filecmp.cmp(path, target, shallow=False):
+          return False
+      except OSError:
+        return False
+  return True
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -4,7 +4,6 @@ Pictures go through one at a time, so that memory does not grow with a shard. Wh
 """
 
 import contextlib
-import hashlib
 import os
 
 import numpy as np
@@ -25,8 +24,8 @@ from data_pipeline.prepare.faults import Fault, Note
 _PAINTED = 127  # a part's mask holds 0 and 255, give or take a resize
 
 
-def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, folder: str) -> journal_lib.Page:
-  """Writes a shard's files and its page.
+def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, folder: str) -> journal_lib.ShardManifest:
+  """Writes a shard's files and its manifest.
 
   Args:
     shard: what to prepare.
@@ -52,13 +51,13 @@ def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, f
           refused.append(faults.Refusal(file, Fault.DUPLICATE, first))
           continue
         try:
-          pictures, page_entry = _prepare(one, viewpoint, recipe, file)
+          pictures, entry = _prepare(one, viewpoint, recipe, file)
         except faults.Refused as error:
           refused.append(faults.Refusal(file, error.fault, error.detail))
           continue
         for size, (image, labels) in pictures:
-          writers[size].write(image, labels, page_entry.name, viewpoint if recipe.has_viewpoints else None)
-        kept.append(page_entry)
+          writers[size].write(image, labels, entry.name, viewpoint if recipe.has_viewpoints else None)
+        kept.append(entry)
         first = file
     for writer in writers.values():
       writer.close()
@@ -66,10 +65,10 @@ def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, f
     for writer in writers.values():
       writer.abandon()
     raise
-  files = {size: (writers[size].num_bytes, _digest(path)) for size, path in paths.items()}
-  page = journal_lib.Page(shard.split, shard.index, tuple(kept), tuple(refused), files)
-  journal.write(key, page)
-  return page
+  files = {size: (writers[size].num_bytes, journal_lib.digest(path)) for size, path in paths.items()}
+  manifest = journal_lib.ShardManifest(shard.split, shard.index, tuple(kept), tuple(refused), files)
+  journal.write(key, manifest)
+  return manifest
 
 
 def read_labels(one: layouts.Candidate, order: label_orders.LabelOrder, max_pixels: int) -> UInt8[np.ndarray, 'height width']:
@@ -114,9 +113,9 @@ def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) 
   if image.shape[0] < max(recipe.sizes):
     notes.append(Note.ENLARGED)
   pictures = [(size, (resizing.resize_image(image, size), resizing.resize_labels(labels, size))) for size in recipe.sizes]
-  shares = np.bincount(labels.ravel(), minlength=len(label_orders.LABELS)) / labels.size
+  fractions = np.round(np.bincount(labels.ravel(), minlength=len(label_orders.LABELS)) / labels.size, 6)
   return pictures, journal_lib.Kept(
-      file=file, name=faults.printable(one.name), notes=tuple(notes), shares=tuple(round(float(share), 6) for share in shares),
+      file=file, name=faults.printable(one.name), notes=tuple(notes), label_fractions=tuple(fractions.tolist()),
       fit=round(fit, 4), offset=tuple(round(value, 4) for value in offset) if offset else None)
 
 
@@ -162,8 +161,3 @@ def _of_label(path: str):
   except faults.Refused as error:
     name = f'label file {faults.printable(os.path.basename(path), 80)}'
     raise faults.Refused(error.fault, f'{name}: {error.detail}' if error.detail else name) from error
-
-
-def _digest(path: str) -> str:
-  with open(path, 'rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()

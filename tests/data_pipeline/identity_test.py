@@ -25,9 +25,9 @@ def test_vector_round_trip():
 def test_shares_of_what_people_wear():
   """Glasses, hats and earrings are frequent enough to be learnt, rare enough to be a choice."""
   people = [identity.draw(0, index) for index in range(1500)]
-  for share, worn in ((identity.GLASSES_SHARE, 'has_glasses'), (identity.HAT_SHARE, 'has_hat'),
-                      (identity.EARRINGS_SHARE, 'has_earrings')):
-    assert abs(np.mean([getattr(person, worn) for person in people]) - share) < 0.04
+  for fraction, worn in ((identity.GLASSES_FRACTION, 'has_glasses'), (identity.HAT_FRACTION, 'has_hat'),
+                      (identity.EARRINGS_FRACTION, 'has_earrings')):
+    assert abs(np.mean([getattr(person, worn) for person in people]) - fraction) < 0.04
   assert {identity.HairCut(int(person.hair_cut)) for person in people} == set(identity.HairCut)
   assert all(np.isfinite(identity.to_vector(person)).all() for person in people)
 

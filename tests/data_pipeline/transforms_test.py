@@ -33,7 +33,7 @@ def test_image_size_must_divide_record_size():
 
 @pytest.mark.parametrize('image_size, nose, brows, ears', [(32, 3, 3, 3), (256, 3, 4, 5), (512, 6, 8, 10)])
 def test_dilation_windows_scale_with_resolution(image_size, nose, brows, ears):
-  """SPEC 1 at 256 pixels, never less than one pixel to every side."""
+  """The windows of the published data code at 256 pixels, never less than one pixel to every side."""
   assert [transforms.dilation_window(name, image_size) for name in ('nose', 'brows', 'ears')] == [nose, brows, ears]
 
 

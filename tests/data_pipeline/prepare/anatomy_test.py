@@ -22,23 +22,23 @@ def raw(order, maps=MAPS):
 @pytest.mark.parametrize('true', ORDERS, ids=lambda order: order.name)
 def test_only_the_true_order_fits(true, declared):
   """Protects from the costliest mistake: any known order declared as another stops, and the one that fits is named."""
-  outputs = anatomy.judge_order(declared, raw(true))
-  assert outputs.is_wrong == (true is not declared)
+  check = anatomy.check_order(declared, raw(true))
+  assert check.is_wrong == (true is not declared)
   if true is not declared:
-    assert next(iter(outputs.fits)) == true.name and f'use --label-order {true.name}' in outputs.line()
+    assert next(iter(check.fits)) == true.name and f'use --label-order {true.name}' in check.line()
 
 
 def test_a_table_that_says_the_same_is_fine():
   """Protects users of JSON tables: an order is judged by what it says, not by its name."""
   table = label_orders.LabelOrder('mine.json', label_orders.BISENET.labels)
-  assert not anatomy.judge_order(table, raw(label_orders.BISENET)).is_wrong
+  assert not anatomy.check_order(table, raw(label_orders.BISENET)).is_wrong
 
 
 @pytest.mark.parametrize('turn', [lambda labels: labels[::-1], lambda labels: labels.T], ids=['upside down', 'sideways'])
 def test_labels_that_are_not_upright_fit_no_order(turn):
   """Protects from label maps that were turned: they stop with what they break, and no order is offered that does not fit."""
-  outputs = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [turn(labels) for labels in MAPS]))
-  assert outputs.is_wrong and outputs.broken and 'no known order fits' in outputs.line()
+  check = anatomy.check_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [turn(labels) for labels in MAPS]))
+  assert check.is_wrong and check.broken and 'no known order fits' in check.line()
 
 
 def test_left_and_right_may_be_either_way_but_not_mixed():
@@ -49,10 +49,10 @@ def test_left_and_right_may_be_either_way_but_not_mixed():
     swap[left], swap[right] = right, left
     if name == 'eye':
       mixed = swap.copy()
-  mirrored = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [swap[labels] for labels in MAPS]))
+  mirrored = anatomy.check_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [swap[labels] for labels in MAPS]))
   assert mirrored.mirrored and not mirrored.is_wrong and not mirrored.broken
-  outputs = anatomy.judge_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [mixed[labels] for labels in MAPS]))
-  assert outputs.broken == ('left and right on the same sides',)
+  check = anatomy.check_order(label_orders.CELEBAMASK_HQ, raw(label_orders.CELEBAMASK_HQ, [mixed[labels] for labels in MAPS]))
+  assert check.broken == ('left and right on the same sides',)
 
 
 def test_moments_are_means_over_pixels():
@@ -60,7 +60,7 @@ def test_moments_are_means_over_pixels():
   labels = np.zeros((4, 8), np.uint8)
   labels[1:3, 6:] = 2
   one = anatomy.moments(labels)
-  assert one.share[2] == 4 / 32 and one.x[2] == 7 / 8 and one.y[2] == 0.5 and one.top[2] == 0.25
+  assert one.fraction[2] == 4 / 32 and one.x[2] == 7 / 8 and one.y[2] == 0.5 and one.top[2] == 0.25
   assert np.isnan(one.x[1])
 
 

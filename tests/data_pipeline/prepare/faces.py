@@ -8,7 +8,7 @@ from PIL import Image
 from data_pipeline.prepare import label_orders
 
 LABELS = label_orders.LABELS
-# (label, middle x, middle y, half width, half height), painted in this order, in shares of an FFHQ-aligned square
+# (label, middle x, middle y, half width, half height), painted in this order, in fractions of an FFHQ-aligned square
 PARTS = (
     ('hair', .50, .40, .34, .36), ('cloth', .50, 1.08, .50, .20), ('neck', .50, .90, .14, .14), ('l_ear', .24, .53, .04, .07),
     ('r_ear', .76, .53, .04, .07), ('skin', .50, .54, .26, .34), ('l_brow', .375, .42, .07, .015), ('r_brow', .625, .42, .07, .015),

@@ -17,6 +17,7 @@ import pytest
 
 from data_pipeline import stored_records
 from data_pipeline.prepare import __main__ as command_line
+from data_pipeline.prepare import journal
 from data_pipeline.prepare import label_orders
 from data_pipeline.prepare import plan
 from data_pipeline.prepare import preparation
@@ -251,6 +252,41 @@ def test_workers_change_no_byte_and_only_changed_shards_are_made_again(tmp_path,
   assert len(before) == len(after) and len(before - after) == 1
   assert sum(second.kept.values()) == 60 and not second.refused
   assert 'p007' in records(tmp_path / 'one', 16)
+
+
+@pytest.mark.parametrize('without', ['', '.prepare', 'link'])
+def test_preparing_again_makes_damaged_shards_anew(folder, tmp_path, without):
+  """Protects the remedy that damaged records come with: the same command puts them right, with or without what is left in .prepare."""
+  output = tmp_path / 'out'
+  assert prepare(folder, output) == 0
+  whole = digests(output)
+  shard = next(output.glob('real_portraits/size64/1.0.0/*-train*'))
+  data = bytearray(shard.read_bytes())
+  data[20_000] ^= 1
+  if without == 'link':
+    shard.unlink()  # so that only the data set's file is damaged
+  shard.write_bytes(data)
+  if without == '.prepare':
+    shutil.rmtree(output / '.prepare')
+  assert digests(output) != whole
+  assert prepare(folder, output) == 0
+  assert digests(output) == whole
+
+
+def test_manifests_of_earlier_versions_are_read(tmp_path):
+  """Protects finished work: what earlier versions wrote about a shard is still understood."""
+  (tmp_path / 'k-size64.array_record').write_bytes(b'records')
+  kept = dict(file='a.png', name='a', notes=['GREY'], shares=[0.25] * 19, fit=1.0, offset=None)
+  refused = dict(file='b.png', fault='EMPTY', detail='')
+  written = dict(split='train', index=3, kept=[kept], refused=[refused], files={'64': [7, hashlib.sha256(b'records').hexdigest()]})
+  (tmp_path / 'k.json').write_text(json.dumps(written))
+  shards = journal.Journal(tmp_path)
+  manifest = shards.read('k')
+  assert manifest.index == 3 and manifest.kept[0].label_fractions == (0.25,) * 19 and manifest.refused[0].file == 'b.png'
+  shards.write('k', manifest)
+  assert json.loads((tmp_path / 'k.json').read_text()) == written
+  (tmp_path / 'k-size64.array_record').write_bytes(b'record\0')
+  assert shards.read('k') is None
 
 
 def test_full_disk_is_one_line_and_the_next_run_goes_on(folder, tmp_path):
