@@ -99,7 +99,7 @@ def test_gradients_are_those_of_finite_differences(params, styles):
       lambda path, g: jnp.zeros_like(g) if "'base'" in jax.tree_util.keystr(path) else jnp.sign(g), gradients)
   for i, (name, step) in enumerate((('params', 2e-5), ('styles', 2e-4), ('camera', 2e-4))):
     if name == 'styles':
-      continue  # styles also drive the frozen base: see the sphere below
+      continue  # styles also drive the frozen base: see the test below, of a sphere
     moved = [jax.tree.map(lambda x, d, s=s: x + s * step * d, arguments[i], direction[i]) for s in (1, -1)]
     replaced = [arguments[:i] + (m,) + arguments[i + 1:] for m in moved]
     expected = (loss(*replaced[0]) - loss(*replaced[1])) / (2 * step)
@@ -109,6 +109,41 @@ def test_gradients_are_those_of_finite_differences(params, styles):
   for path, gradient in jax.tree_util.tree_flatten_with_path(gradients)[0]:
     assert np.isfinite(np.asarray(gradient)).all(), jax.tree_util.keystr(path)
   assert (np.abs(np.asarray(gradients[1])).sum(axis=-1) > 0).all(), 'every class, shape and texture style should matter'
+
+
+@pytest.mark.parametrize('mask_fusion', ['raw', 'softmax'])
+def test_slopes_along_styles_are_those_of_finite_differences(mask_fusion):
+  """Protects editing by styles: along shape and along texture styles of any class, rgb, masks and sdf change as derivatives say,
+  forward and reverse, in float64."""
+  with jax.enable_x64(True):
+    generator = tiny.make_generator(base='sphere', mask_fusion=mask_fusion, residual_scale=0.25)
+    params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), tiny.make_params(generator))
+    draw = np.random.default_rng(0)
+    styles = jnp.asarray(draw.standard_normal((2, K, 2, generator.style_dim)))
+    points = jnp.asarray(draw.uniform(-0.1, 0.1, (2, 6, 3)))
+
+    @jax.jit
+    def see(styles):
+      rendering = sampler.render(generator, params, styles, views(*VIEWS), **SIZE)
+      return dict(rgb=rendering.rgb, semantic_mask=rendering.semantic_mask,
+                  sdf=sampler.radiance_field(generator, params, styles).sdf(points))
+
+    slope_along = jax.jit(lambda direction: jax.jvp(see, (styles,), (direction,))[1])
+    pull_back = jax.jit(lambda cotangent: jax.vjp(see, styles)[1](cotangent)[0])
+    step = 1e-4
+    for kind in (latents.SHAPE, latents.TEXTURE):
+      for semantic_class in range(K):
+        direction = jnp.zeros_like(styles).at[:, semantic_class, kind].set(draw.standard_normal(generator.style_dim))
+        ahead, behind = see(styles + step * direction), see(styles - step * direction)
+        expected = jax.tree.map(lambda x, y: np.asarray((x - y) / (2 * step)), ahead, behind)
+        weight = jax.tree.map(lambda x: jnp.asarray(draw.standard_normal(x.shape)), expected)
+        along = slope_along(direction)
+        for name, slope in expected.items():
+          what = f'{name} by the {("shape", "texture")[kind]} of class {semantic_class}'
+          assert np.abs(slope).max() > 1e-6, what
+          tiny.assert_close(along[name], slope, rtol=1e-4, what=what)
+        total = sum(np.vdot(weight[name], slope) for name, slope in expected.items())
+        np.testing.assert_allclose(jnp.vdot(pull_back(weight), direction), total, rtol=1e-4)
 
 
 def test_jitter_comes_from_the_key_alone(params, styles, rendering):

@@ -1,7 +1,7 @@
 """The whole step: who moves when, in equal parts however the batch is cut, and what it reports."""
 
+import chex
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
@@ -99,13 +99,12 @@ def test_state_goes_on_from_step_to_step(step):
   again, _ = step()
   twice, _ = step(state=once)
   assert (int(once.step), int(twice.step)) == (1, 2)
-  assert same(once, again), 'the same state and batch must give the same step'
-  assert same(once.key, step.state.key)
-  assert same(once.generator_params['params']['field']['base'], step.state.generator_params['params']['field']['base'])
+  chex.assert_trees_all_equal(tiny.flat(once), tiny.flat(again))
+  chex.assert_trees_all_equal(tiny.flat(once.key), tiny.flat(step.state.key))
+  chex.assert_trees_all_equal(*(state.generator_params['params']['field']['base'] for state in (once, step.state)))
   decay = ema.ramped_decay(1, 16, step.config.ema_half_life_images, step.config.ema_ramp)
-  for path, average in tiny.flat(twice.ema_params).items():
-    old, new = tiny.flat(once.ema_params)[path], tiny.flat(twice.generator_params)[path]
-    np.testing.assert_allclose(average, decay * old + (1 - decay) * new, rtol=1e-5, atol=1e-7)
+  expected = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, once.ema_params, twice.generator_params)
+  chex.assert_trees_all_close(twice.ema_params, expected, rtol=1e-5, atol=1e-7)
   assert not same(generator_gradients(once), generator_gradients(twice))
 
 
@@ -113,12 +112,12 @@ def test_metrics_are_named_and_finite(step):
   """Protects reports: every term of every player, accuracies, gradient norms, mask areas per class, all finite."""
   _, metrics = step()
   for player, terms in step.weights.items():
-    assert all(metrics[f'{player}/{term}'].shape == () for term in terms)
+    chex.assert_shape([metrics[f'{player}/{term}'] for term in terms], ())
     assert metrics[f'{player}/gradient_norm'] > 0
-  assert metrics['mask_area/fake'].shape == metrics['mask_area/real'].shape == (tiny.NUM_CLASSES,)
+  chex.assert_shape([metrics['mask_area/fake'], metrics['mask_area/real']], (tiny.NUM_CLASSES,))
   np.testing.assert_allclose(metrics['mask_area/real'], step.batch['semantic_mask'].mean(axis=(0, 1, 2)), rtol=1e-5)
   np.testing.assert_allclose(np.sum(metrics['mask_area/fake']), 1, rtol=1e-4)
-  assert all(np.isfinite(np.asarray(value)).all() for value in metrics.values())
+  chex.assert_tree_all_finite(metrics)
 
 
 def assert_same_step(actual, expected):
@@ -137,12 +136,20 @@ def test_accumulation_equals_the_whole_batch(step):
   assert_same_step(Step(num_micro_batches=4, **RECIPE)(), step())
 
 
+def test_accumulation_equals_the_whole_batch_with_every_cut():
+  """Protects the same where more can go wrong: R1 of every second real, classes drawn of the fakes themselves, fakes drawn anew for the
+  generator."""
+  recipe = dict(r1_fraction=0.5, class_draw='own', reuse_fakes=False, generator__residual_from_zero=False)
+  whole, cut = (Step(num_micro_batches=n, **recipe) for n in (1, 2))
+  assert_same_step(cut(), whole())
+
+
 def test_published_recipe_equals_itself_in_micro_batches():
   """Protects ffhq12_published.py: network base, raw masks, residual eikonal, R1 500 and fakes drawn anew for the generator's turn
   make a finite step that moves all players, the same in two micro-batches."""
   whole, cut = (Step(ffhq12_published, num_micro_batches=n) for n in (1, 2))
   after, metrics = whole()
-  assert all(np.isfinite(x).all() for x in (tiny.flat(after) | tiny.flat(metrics)).values())
+  chex.assert_tree_all_finite((tiny.flat(after), metrics))
   for player in PLAYERS:
     assert not same(getattr(after, f'{player}_params'), getattr(whole.state, f'{player}_params'))
   assert_same_step(cut(), (after, metrics))
@@ -154,8 +161,8 @@ def test_coarse_steps_train_the_same_state():
   players, optimizers, state = tiny.make_run(config)
   batch = tiny.make_batch(config)
   after, metrics = jax.jit(train_step.make_train_step(config, players, optimizers, render_size=2))(state, batch)
-  assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
-  assert all(np.isfinite(np.asarray(value)).all() for value in metrics.values())
+  chex.assert_trees_all_equal_shapes_and_dtypes(after, state)
+  chex.assert_tree_all_finite(metrics)
   for player in PLAYERS:
     assert not same(getattr(after, f'{player}_params'), getattr(state, f'{player}_params'))
 
@@ -173,7 +180,8 @@ def test_term_gradient_norms_are_those_of_the_terms():
 
   first = norms(weights['generator'])
   assert sorted(first) == sorted(f'generator_gradient_norm/{name}' for name in config.loss_weights.generator)
-  assert all(np.isfinite(value) and value > 0 for value in first.values()), first
+  chex.assert_tree_all_finite(first)
+  assert all(value > 0 for value in first.values()), first
   doubled = norms({name: 2 * value for name, value in weights['generator'].items()} | {'semantic_class': 0.0})
   assert first.keys() - doubled.keys() == {'generator_gradient_norm/semantic_class'}
   for name in doubled:

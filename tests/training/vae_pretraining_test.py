@@ -1,9 +1,11 @@
 import contextlib
 import itertools
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import tiny
@@ -13,6 +15,7 @@ from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
 from cnerf_jax.models import portrait_encoder
 from cnerf_jax.persistence import checkpoints
+from cnerf_jax.training import pixels as pixels_lib
 from cnerf_jax.training import vae_pretraining
 from cnerf_jax.training import sharding
 
@@ -37,8 +40,8 @@ def test_generator_learns_to_redraw_portraits(batches_per_step):
       on_step=lambda step, loss: losses.append((step, loss)))
   assert [step for step, _ in losses] == [10, 20, 30]
   assert losses[-1][1] < losses[0][1]
-  assert tiny.flat(fitted).keys() == tiny.flat(params).keys()
-  assert all(np.isfinite(value).all() for value in tiny.flat(fitted).values())
+  chex.assert_trees_all_equal_structs(fitted, params)
+  chex.assert_tree_all_finite(fitted)
 
 
 class CountedBatches:
@@ -76,8 +79,61 @@ def test_stopped_pretraining_goes_on_where_it_was(tmp_path):
     with checkpoints.Checkpoints(tmp_path, max_to_keep=1) as saved, contextlib.suppress(KeyboardInterrupt):
       resumed = run(on_step=on_step, saved=saved)
   assert steps == [20, 30]
-  for name, value in tiny.flat(whole).items():
-    np.testing.assert_array_equal(tiny.flat(resumed)[name], value, err_msg=name)
+  chex.assert_trees_all_equal(resumed, whole)
+
+
+def test_pretrained_generator_draws_encoded_people(monkeypatch):
+  """Protects the diversity of drawn people (trap: the encoder's Gaussian forgotten): from z ~ N(0, I) the pretrained generator makes the
+  styles that the fitted one makes of latents spread as those of encoded reals, and nothing else of it has changed."""
+  config = _config(vae_pretraining__num_steps=1, vae_pretraining__batches_per_step=2)
+  players, _, state = tiny.make_run(config)
+  params = jax.device_get(state.generator_params)
+  encoder = vae_pretraining.make_encoder(players)
+  batch = tiny.make_batch(config)
+  encoder_params = tiny.fill(jax.eval_shape(encoder.init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+  monkeypatch.setattr(vae_pretraining, 'fit', lambda *arguments: (params, encoder_params))
+  batches = CountedBatches(config)
+  pretrained = vae_pretraining.initialise(jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]))
+  assert batches.get_state() == {'position': 4}  # sixteen portraits in batches of four
+
+  reals = [tiny.make_batch(config, seed) for seed in range(1, 5)]
+  guesses = [jax.device_get(encoder.apply(encoder_params, real['image'], real['semantic_mask'])) for real in reals]
+  means = np.concatenate([guess.mean for guess in guesses]).astype(np.float64)
+  variances = np.exp(np.concatenate([guess.log_variance for guess in guesses]))
+  covariance = np.cov(means, rowvar=False) + np.diag(variances.mean(axis=0))
+  z = np.random.default_rng(0).standard_normal((5, config.generator.style_dim))
+  spread = means.mean(axis=0) + z @ np.linalg.cholesky(covariance).T
+  map_latents = lambda params, z: sampler.map_latents(players.generator, params, jnp.asarray(z, jnp.float32))
+  chex.assert_trees_all_close(map_latents(pretrained, z), map_latents(params, spread), rtol=1e-3, atol=1e-4)
+  chex.assert_trees_all_equal(pretrained['params']['field'], params['params']['field'])
+
+
+def test_redrawn_pixels_are_held_against_the_same_real_pixels(monkeypatch):
+  """Protects what pretraining learns (trap: pixels drawn twice, by two keys): a generator that redraws the reals perfectly costs nothing."""
+  config = _config(vae_pretraining__num_steps=1)
+  players, _, state = tiny.make_run(config)
+  batch = tiny.make_batch(config)
+  classes = np.argmax(batch['semantic_mask'], axis=-1)
+  batch = batch | {'semantic_mask': np.eye(tiny.NUM_CLASSES, dtype=np.float32)[classes]}  # a hard mask redrawn costs exactly nothing
+  seen = []
+
+  def render_perfectly(generator, params, styles, viewpoint, jitter, eikonal_indices, *, pixels, **settings):
+    seen.append(pixels)
+    flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
+    image, mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
+    chex.assert_trees_all_equal(viewpoint, batch['viewpoint'])
+    return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0))
+
+  monkeypatch.setattr(pixels_lib, 'render_pixels', render_perfectly)
+  encoder_params = tiny.fill(jax.eval_shape(
+      vae_pretraining.make_encoder(players).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+  params = state.generator_params, encoder_params
+  still = optax.set_to_zero()
+  step = vae_pretraining.make_step(players, (still, still), config)
+  carry = params, (still.init(params[0]), still.init(params[1])), jax.random.key(0), jnp.int32(0)
+  _, likeness = step(carry, batch)
+  assert likeness == 0
+  chex.assert_shape(seen, (config.batch_size, config.vae_pretraining.rays_per_portrait))
 
 
 def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
