@@ -29,7 +29,7 @@ def _config(**changes):
 
 @pytest.mark.parametrize('batches_per_step', [1, 2])
 def test_generator_learns_to_redraw_portraits(batches_per_step):
-  """Protects VAE pretraining: redrawn portraits come to look like the reals, by the generator's parameters, from one batch a step or two."""
+  """Protects VAE pretraining: reconstructed portraits come to look like the reals, by the generator's parameters, from one batch a step or two."""
   config = _config(vae_pretraining__num_steps=30, vae_pretraining__learning_rate=3e-3, vae_pretraining__batches_per_step=batches_per_step)
   players, _, state = tiny.make_run(config)
   params = jax.device_get(state.generator_params)
@@ -108,13 +108,13 @@ def test_pretrained_generator_draws_encoded_people(monkeypatch):
   chex.assert_trees_all_equal(pretrained['params']['field'], params['params']['field'])
 
 
-def test_redrawn_pixels_are_held_against_the_same_real_pixels(monkeypatch):
-  """Protects what pretraining learns (trap: pixels drawn twice, by two keys): a generator that redraws the reals perfectly costs nothing."""
+def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch):
+  """Protects what pretraining learns (trap: pixels drawn twice, by two keys): a generator that reconstructs the reals perfectly costs nothing."""
   config = _config(vae_pretraining__num_steps=1)
   players, _, state = tiny.make_run(config)
   batch = tiny.make_batch(config)
   classes = np.argmax(batch['semantic_mask'], axis=-1)
-  batch = batch | {'semantic_mask': np.eye(tiny.NUM_CLASSES, dtype=np.float32)[classes]}  # a hard mask redrawn costs exactly nothing
+  batch = batch | {'semantic_mask': np.eye(tiny.NUM_CLASSES, dtype=np.float32)[classes]}  # a hard mask reconstructed costs exactly nothing
   seen = []
 
   def render_perfectly(generator, params, styles, viewpoint, jitter, eikonal_indices, *, pixels, **settings):
@@ -136,8 +136,8 @@ def test_redrawn_pixels_are_held_against_the_same_real_pixels(monkeypatch):
   chex.assert_shape(seen, (config.batch_size, config.vae_pretraining.rays_per_portrait))
 
 
-def test_redrawn_pixels_are_those_of_the_image(monkeypatch):
-  """Protects the pairing of rays and real pixels: pixel i of a redrawn portrait is pixel i of the rendered image."""
+def test_reconstructed_pixels_are_those_of_the_image(monkeypatch):
+  """Protects the pairing of rays and real pixels: pixel i of a reconstructed portrait is pixel i of the rendered image."""
   config = _config()
   players, _, state = tiny.make_run(config)
   params = jax.device_get(state.generator_params)
