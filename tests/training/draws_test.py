@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -57,7 +58,7 @@ def test_fakes_are_drawn_as_the_config_says():
   assert set(np.unique(draw.eikonal_indices)) == set(range(64))
   np.testing.assert_allclose(np.asarray(draw.viewpoint).std(axis=0), [0.5, 0.15], rtol=0.1)
   again = draws.draw_fakes(jax.random.key(0), 500, config, num_classes=3, render_size=4)
-  assert all((a == b).all() for a, b in zip(jax.tree.leaves(draw), jax.tree.leaves(again)))
+  chex.assert_trees_all_equal(again, draw)
 
 
 @pytest.mark.parametrize('share, held', [(0.0001, 1), (0.0625, 64), (0.1, 128)])

@@ -1,3 +1,4 @@
+import chex
 import jax
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_base_becomes_the_sphere_and_nothing_else_moves():
   assert [step for step, _ in reports] == [20, 40, 60]
   assert reports[-1][1] < 0.6 * reports[0][1]
   before, after = tiny.flat(params), tiny.flat(fitted)
-  assert before.keys() == after.keys()
+  chex.assert_trees_all_equal_structs(fitted, params)
   for path in before:
     if '/base/' not in path:
       np.testing.assert_array_equal(after[path], before[path], err_msg=path)
