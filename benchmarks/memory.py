@@ -17,6 +17,7 @@ from ml_collections import config_flags
 
 from benchmarks import step
 from cnerf_jax.models import convolution
+from cnerf_jax.rendering import volume_rendering
 from cnerf_jax.run import plan
 from cnerf_jax.training import sharding
 from configs import checks

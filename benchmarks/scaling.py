@@ -2,7 +2,7 @@
 
 FLOPs and gradient bytes come from the model; what a chip sustains and what a link carries are yours to say, best as measured by
 `benchmarks.step` on one such chip. Prints, for each batch and number of chips, seconds of computing and of exchanging gradients in a
-step (a ring all-reduce, nothing overlapped), the share of time that computes, and hours for the steps of the run.
+step (a ring all-reduce, nothing overlapped), the fraction of time that computes, and hours for the steps of the run.
 """
 
 from absl import app

@@ -1,6 +1,6 @@
 """Times whole training steps: python -m benchmarks.step --config=configs/portraits32.py --repeats=5 [--config.key=value ...]
 
-Prints a row (median, minimum, maximum seconds; images/s; the model's FLOPs and their share of what matrix products reach on this
+Prints a row (median, minimum, maximum seconds; images/s; the model's FLOP/s as a fraction of what matrix products reach on this
 machine; memory; load; seconds until the first step was done) and appends it to --output as JSON. What a restart saves shows in
 `first_seconds` of a second call with JAX_COMPILATION_CACHE_DIR=FOLDER set for both. What an entry of the config gives shows in a row
 for each --variant="key=value key=value", timed in turn with the config as it is; memory of the process is then that of all together.

@@ -1,7 +1,7 @@
 """The sampler: latents to styles to images, as pure functions of parameters, styles and camera.
 
-Everything here can be jitted, vmapped and differentiated with respect to parameters, styles or camera. Importing it loads only jax, flax and
-numpy.
+Everything here can be jitted, vmapped and differentiated with respect to parameters, styles or camera. Importing it loads only jax, flax,
+numpy and jaxtyping.
 
   styles = sampler.map_latents(generator, params, z)
   rendering = sampler.render(generator, params, styles, camera.orbit(0.3, 0.0), image_size=64, num_samples=24)

@@ -1,6 +1,6 @@
 """Refuses a config that can't run, before any work starts; all its faults at once, each with value, rule and remedy.
 
-Each field is held against its entry in `default.py`; then rules between fields, for which those fields must be sound themselves.
+Each field is checked against its entry in `default.py`; then rules between fields, for which those fields must be sound themselves.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ PAPER, SUPPLEMENT = 'paper, section 3', 'paper, supplement'
 ADA, GANS = 'Karras et al. 2020 (StyleGAN2-ADA)', 'Mescheder et al. 2018'
 
 FIELDS: fields.Table = dict(
-    seed=whole(0, 'of all that is random in the run', most=2**31 - 1),
+    seed=whole(0, 'seed of all random draws in the run', most=2**31 - 1),
     num_steps=whole(300_000, 'steps of adversarial training', least=1, source=SUPPLEMENT),
     batch_size=whole(24, 'portraits a step, on all devices together', least=1, source=SUPPLEMENT),
     num_micro_batches=whole(1, 'parts that a batch is cut into, one after another: equal results, less memory; 0: as few as fit the device'),
@@ -30,7 +30,7 @@ FIELDS: fields.Table = dict(
         num_validation=whole(1_000, 'of `portraits`: people held out', least=1),
         num_test_identities=whole(100, 'of `portraits`: people seen from ten views each', least=1),
         dilation=one_of(
-            'exclusive', 'overlap', 'none', meaning='how thin classes are widened before training: over their neighbours, beside them, not',
+            'exclusive', 'overlap', 'none', meaning='thin classes widened before training: neighbours give way, masks overlap, or no dilation',
             source='the published data code overlaps; softmax masks can not'),
         flip=switch(True, 'every other example mirrored, with its labels and its azimuth'),
     ),
@@ -38,7 +38,7 @@ FIELDS: fields.Table = dict(
         azimuth_std=number(0.3, 'standard deviation, radians', above=0, below=1.6, source=SUPPLEMENT),
         elevation_std=number(0.15, 'standard deviation, radians', above=0, below=0.8, source=SUPPLEMENT),
     ),
-    mixing_probability=number(0.5, 'of a fake whose classes mix two style codes', least=0, most=1, source=PAPER),
+    mixing_probability=number(0.5, 'probability that a fake mixes two style codes over its classes', least=0, most=1, source=PAPER),
     generator=dict(
         style_dim=whole(256, 'width of z and w', least=1, source=SUPPLEMENT),
         width=whole(128, 'channels of a local generator', least=1, source=SUPPLEMENT),
@@ -93,7 +93,7 @@ FIELDS: fields.Table = dict(
         'real portrait; or of fakes over those in the fake itself'),
     reuse_fakes=switch(True, 'one batch of fakes for all three players; False renders another for the generator, as published'),
     augmentation=dict(
-        target=number(0.0, 'mean sign of the realness of reals that augmentation aims at; 0: none, 0.6: usual', least=0, below=1, source=ADA),
+        target=number(0.0, 'target mean of sign(D(real)); 0 turns augmentation off, 0.6 is usual', least=0, below=1, source=ADA),
         adjust_every=whole(4, 'steps between changes of the strength', least=1, source=ADA),
         images_to_full=whole(500_000, 'images that would bring the strength from 0 to 1', least=1, source=ADA),
     ),
@@ -102,25 +102,25 @@ FIELDS: fields.Table = dict(
     eikonal_of=one_of('whole', 'residual', meaning='signed distance that the eikonal loss is of', source='published code: residual'),
     loss_weights=dict(
         global_discriminator=dict(
-            adversarial=number(1.0, 'of an unweighted term, as all of these', least=0, source=PAPER),
-            viewpoint=number(15.0, 'of fakes', least=0, source=PAPER),
-            viewpoint_real=number(0.0, 'of reals, whose cameras must be known', least=0),
-            r1_image=number(2.0, 'half of the customary gamma', least=0, source='published: 10 / 2'),
-            r1_mask=number(4.0, 'likewise', least=0, source='published: 1000 / 2'),
+            adversarial=number(1.0, 'weight of the non-saturating logistic loss', least=0, source=PAPER),
+            viewpoint=number(15.0, 'weight of the viewpoint loss of fakes', least=0, source=PAPER),
+            viewpoint_real=number(0.0, 'weight of that of reals, whose cameras must be known', least=0),
+            r1_image=number(2.0, 'weight of R1 on images, half of the customary gamma', least=0, source='published: 10 / 2'),
+            r1_mask=number(4.0, 'weight of R1 on masks', least=0, source='published: 1000 / 2'),
         ),
         semantic_discriminator=dict(
-            adversarial=number(1.0, '', least=0, source=PAPER),
-            semantic_class=number(1.0, '', least=0, source=PAPER),
-            r1_image=number(2.0, '', least=0, source='published: 10 / 2'),
-            r1_mask=number(4.0, '', least=0, source='published: 1000 / 2'),
+            adversarial=number(1.0, 'weight of the non-saturating logistic loss', least=0, source=PAPER),
+            semantic_class=number(1.0, 'weight of the classification of regions, real and fake', least=0, source=PAPER),
+            r1_image=number(2.0, 'weight of R1 on regions', least=0, source='published: 10 / 2'),
+            r1_mask=number(4.0, 'weight of R1 on masks', least=0, source='published: 1000 / 2'),
         ),
         generator=dict(
-            adversarial_global=number(1.0, '', least=0, source=PAPER),
-            adversarial_semantic=number(1.0, '', least=0, source=PAPER),
-            viewpoint=number(15.0, '', least=0, source=PAPER),
-            semantic_class=number(1.0, '', least=0, source=PAPER),
-            eikonal=number(0.1, '', least=0, source=PAPER),
-            minimal_surface=number(0.001, '', least=0, source='published code'),
+            adversarial_global=number(1.0, 'weight against the global discriminator', least=0, source=PAPER),
+            adversarial_semantic=number(1.0, 'weight against the semantic discriminator', least=0, source=PAPER),
+            viewpoint=number(15.0, 'weight of the viewpoint loss', least=0, source=PAPER),
+            semantic_class=number(1.0, 'weight of the classification of fake regions', least=0, source=PAPER),
+            eikonal=number(0.1, 'weight of the eikonal loss', least=0, source=PAPER),
+            minimal_surface=number(0.001, 'weight of the minimal surface loss', least=0, source='published code'),
         ),
     ),
     optimizer=dict(

@@ -2,8 +2,8 @@
 
   python main.py --config=configs/ffhq12_published.py --workdir=DIR --config.data.dir=DATA  (made as docs/data.md says)
 
-Hardware and hours: published as batch 24 on 8 GPUs; 300k steps. Expected: on small portraits this recipe stays noise
-(docs/convergence.md says why), so no scores are promised. Each line is a row of docs/differences.md, which says why we chose otherwise.
+Hardware and hours: published as batch 24 on 8 GPUs; 300k steps. Expected: made small, this recipe stayed flat grey on
+procedural heads (docs/differences.md says why, row by row), so no scores are promised.
 """
 
 import ml_collections

@@ -1,6 +1,6 @@
 """A field of a config: its recommended value, what it is, the values it may take and where it comes from.
 
-`default.py` is a table of fields; a config is the table's values, and `checks.py` holds a config against the table.
+`default.py` is a table of fields; a config is the table's values, and `checks.py` checks a config against the table.
 """
 
 from __future__ import annotations

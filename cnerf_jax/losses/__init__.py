@@ -1,0 +1,1 @@
+"""One file per loss; every function returns unweighted scalars."""

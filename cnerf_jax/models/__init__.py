@@ -1,0 +1,1 @@
+"""The networks: the generator and its parts, both discriminators, the encoder of VAE pretraining."""

@@ -30,7 +30,7 @@ class FieldSample:
 
   Attributes:
     sdf: [..., samples] world units, negative inside.
-    residual_sdf: [..., samples] the classes' share of it, world units.
+    residual_sdf: [..., samples] the classes' part of it, world units.
     color: [..., samples, 3] in [0, 1].
     mask_scores: [..., samples, classes]; sum to 1 under softmax fusion, unbounded under raw fusion.
   """

@@ -21,7 +21,7 @@ VIEW_CHANNELS = 3
 
 @flax.struct.dataclass
 class ViewHead(film_siren.Linear):
-  """Linear head on [features, view direction]; the view's share is computed once a ray, not once a sample."""
+  """Linear head on [features, view direction]; the view's part is computed once a ray, not once a sample."""
 
   def __call__(
       self, features: Float[Array, 'rays samples width'], viewdirs: Float[Array, 'rays 3']

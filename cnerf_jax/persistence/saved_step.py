@@ -1,6 +1,6 @@
 """One saved step as files: what Orbax wrote of a state, the record beside it, and whether both are what was saved.
 
-A step is one folder: `state` holds every array of the training state, `meta` one JSON record. The record carries a
+A step is one folder: `state` contains every array of the training state, `meta` one JSON record. The record carries a
 SHA-256 of every array, because a flipped byte in an array file otherwise restores silently with wrong values, and one
 of itself. Names of arrays are their paths in the state, as in `ema_params/field/kernel`.
 """

@@ -1,0 +1,1 @@
+"""Density, volume aggregation, volume rendering, surface: arrays in, arrays out."""

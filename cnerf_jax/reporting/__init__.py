@@ -1,0 +1,1 @@
+"""What a run tells people: metrics files, progress, health warnings, sheets, curves."""

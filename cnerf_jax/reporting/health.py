@@ -1,8 +1,8 @@
-"""Does the run still live? Judged from its reported numbers alone.
+"""Health checks on a run's reported metrics.
 
 Two kinds of findings. A number that is not finite ends the run: nothing after it can be trusted, while the last
 checkpoint can. Signs of the known way in which such GANs fail, the discriminators having won while the generator gets
-no gradient, are told in words, once each. Metrics are named as `train_step` and `metrics.scalars` name them.
+no gradient, are told in words, once each. Metrics are named as `train_step` and `writers.scalars` name them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Limits:
   Attributes:
     accuracy: a discriminator that is right more often than this has won.
     gradient_norm: an adversarial gradient on the generator below this teaches nothing.
-    mask_area: a class that covers less than this share of the image is gone, if its real share is not reported.
-    mask_area_ratio: a class that covers less than this part of its real share is gone.
+    mask_area: a class that covers less than this fraction of the image is gone, if its real area is not reported.
+    mask_area_ratio: a class that covers less than this fraction of its real area is gone.
     patience_steps: how long a sign must last before it is told.
     gradient_patience_steps: the same for gradients, where a few reports are enough.
   """
@@ -53,7 +53,7 @@ class HealthState:
 def examine(
     metrics: Mapping[str, float], state: HealthState, *, step: int, limits: Limits = Limits(),
 ) -> tuple[HealthState, list[str]]:
-  """Judges one report; call it before saving a checkpoint of the same step.
+  """Checks one report; call it before saving a checkpoint of the same step.
 
   Args:
     metrics: numbers by name: `PLAYER/accuracy`, `generator_gradient_norm/adversarial_...`, `mask_area/fake/CLASS`,

@@ -1,6 +1,6 @@
 """Metrics of a run as files: `metrics.jsonl`, and TensorBoard event files written through tensorboardX, without TensorFlow.
 
- Health checks and plots go by the names that training steps give: `generator/TERM`,
+Health checks and plots use the names that training steps give: `generator/TERM`,
 `global_discriminator/TERM`, `semantic_discriminator/TERM` with `.../accuracy`, `generator_gradient_norm/TERM`,
 `mask_area/fake/CLASS`, `mask_area/real/CLASS`, and `score/NAME` for scores.
 """

@@ -20,7 +20,7 @@ class DeviceBatches:
     """Reads nothing yet.
 
     Args:
-      iterator: of this process's share of each batch, with `get_state`.
+      iterator: of this process's part of each batch, with `get_state`.
       mesh: of devices.
     """
     self._iterator = iterator

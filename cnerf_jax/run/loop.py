@@ -32,7 +32,7 @@ def run(
     config: of the run.
     workdir: its folder.
     data: real portraits, for the scores.
-    iterator: of this process's share of the training batches, with `get_state` and `set_state`.
+    iterator: of this process's part of the training batches, with `get_state` and `set_state`.
     mesh: of devices.
 
   Raises:

@@ -74,7 +74,7 @@ class Plan:
 
 
 def device_memory_limit() -> float:
-  """Bytes that a run may use on one device: the least of all processes; on CPU, a share of the machine's memory."""
+  """Bytes that a run may use on one device: the least of all processes; on CPU, a part of the machine's memory."""
   stats = jax.local_devices()[0].memory_stats() or {}
   machine = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / jax.local_device_count()
   own = (1 - _HEADROOM) * stats.get('bytes_limit', machine)

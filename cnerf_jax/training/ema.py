@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 
 def decay_from_half_life(batch_size: int, half_life_images: float) -> float:
-  """Decay per step at which a parameter's share halves every `half_life_images` images; published: 7,500 at batch 24."""
+  """Decay per step at which the weight of a parameter halves every `half_life_images` images; published: 7,500 at batch 24."""
   return 0.5**(batch_size / half_life_images)
 
 
@@ -21,7 +21,7 @@ def ramped_decay(step, batch_size: int, half_life_images: float, ramp: float):
     step: steps done, may be traced.
     batch_size: images a step.
     half_life_images: half life once the ramp is over.
-    ramp: share of the images seen; 0 for no ramp, as published.
+    ramp: fraction of the images seen; 0 for no ramp, as published.
   """
   if not ramp:
     return decay_from_half_life(batch_size, half_life_images)

@@ -33,7 +33,7 @@ def check_batch(batch_size: int, mesh) -> None:
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh):
-  """This process's share of the batch → global arrays cut over all devices."""
+  """This process's part of the batch → global arrays cut over all devices."""
   sharding = over_batch(mesh)
   return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), batch)
 

@@ -1,4 +1,4 @@
-"""The generator's gradient from each loss term alone: which term steers, and does any not reach?"""
+"""The generator's gradient from each loss term alone, to see which terms dominate and whether one has no gradient."""
 
 from __future__ import annotations
 

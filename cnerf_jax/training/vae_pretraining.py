@@ -119,7 +119,7 @@ def fit(
     players: the modules.
     params: the generator's parameters.
     config: of the run; `config.vae_pretraining` says how long, how fast and how many rays.
-    iterator: batches of real portraits, of this process's share of `config.batch_size`.
+    iterator: batches of real portraits, of this process's part of `config.batch_size`.
     mesh: of devices.
     on_step: called with (steps done, reconstruction loss) now and then.
     saved: where to go on from and to save to every `config.checkpoint_every` steps, the iterator's position included.

@@ -85,7 +85,7 @@ def test_rates_decay_at_the_end():
 
 
 def test_generator_rate_rises_alone():
-  """Protects what pretraining has learnt from untrained discriminators: the generator's rate rises over its first steps, theirs is whole at once."""
+  """Protects what pretraining has learnt: the generator's rate rises over its first steps, theirs is whole at once."""
   config = tiny.make_config(
       optimizer__generator_warmup_steps=3, optimizer__generator=1e-2, optimizer__global_discriminator=1e-2)
   optimizers = optimizers_lib.make_optimizers(config)

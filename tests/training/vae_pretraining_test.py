@@ -29,7 +29,7 @@ def _config(**changes):
 
 @pytest.mark.parametrize('batches_per_step', [1, 2])
 def test_generator_learns_to_redraw_portraits(batches_per_step):
-  """Protects VAE pretraining: reconstructed portraits come to look like the reals, by the generator's parameters, from one batch a step or two."""
+  """Protects VAE pretraining: reconstructed portraits come to look like the reals, by the generator's parameters, one batch a step or two."""
   config = _config(vae_pretraining__num_steps=30, vae_pretraining__learning_rate=3e-3, vae_pretraining__batches_per_step=batches_per_step)
   players, _, state = tiny.make_run(config)
   params = jax.device_get(state.generator_params)
@@ -109,7 +109,7 @@ def test_pretrained_generator_draws_encoded_people(monkeypatch):
 
 
 def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch):
-  """Protects what pretraining learns (trap: pixels drawn twice, by two keys): a generator that reconstructs the reals perfectly costs nothing."""
+  """Protects what pretraining learns (trap: pixels drawn by two keys): a generator that reconstructs the reals perfectly costs nothing."""
   config = _config(vae_pretraining__num_steps=1)
   players, _, state = tiny.make_run(config)
   batch = tiny.make_batch(config)
