@@ -195,7 +195,7 @@ def test_full_disk_is_one_line_and_loses_nothing(whole, shared, tmp_path):
 
 
 @pytest.mark.parametrize('option, words', [
-    ('--config.batch_sise=4', ('batch_sise',)), ('--config.class_draw=rare', ("'rare'", 'uniform, present'))], ids=['key', 'value'])
+    ('--config.batch_sise=4', ('batch_sise',)), ('--config.class_draw=rare', ("'rare'", 'present, uniform'))], ids=['key', 'value'])
 def test_unknown_key_or_value_is_one_line(shared, tmp_path, option, words):
   """Protects against silent typing errors: an unknown key is named, an unknown value answered with the right ones."""
   assert_one_line(main(shared, tmp_path / 'run', option), *words)

@@ -112,6 +112,7 @@ class GlobalDiscriminator(_Discriminator):
 
 class SemanticDiscriminator(_Discriminator):
   name = 'semantic_discriminator'
+  kind = 'recommended'
 
   def say(self, outputs):
     return semantic_discriminator.SemanticOutputs(realness_logits=outputs[:, 0], class_logits=outputs[:, 1:])
