@@ -101,16 +101,21 @@ def evaluate(workdir: str, step: int | None) -> None:
 
 def evaluate_params(path: str, config, workdir: str) -> None:
   """Scores and sheets of one file of parameters, against the data and with the settings of a config."""
-  checks.check(config, sharding.make_mesh())
+  checks.check_fields(config)
   model = pretrained.load(path)
-  if model.generator != players_lib.make_players(config).generator:
-    raise ValueError(f'{path} holds another generator than the config describes; give the config that it was trained with')
+  sizes = {name: (getattr(model, name), value) for name, value in (
+      ('image_size', config.image_size), ('num_samples', config.num_samples), ('class_set', config.data.class_set))}
+  other = [f'{name} {of_model}, not {of_config}' for name, (of_model, of_config) in sizes.items() if of_model not in (None, of_config)]
+  if other or model.generator != players_lib.make_players(config).generator:
+    raise ValueError(f'{path} contains another generator than the config describes ({"; ".join(other) or "its networks differ"}); '
+                     'give the config that it was trained with')
   folder = pathlib.Path(workdir).expanduser() / 'evaluations' / pathlib.Path(path).stem
   _score(config, model.params, (model.provenance or {}).get('step', 0), folder)
 
 
 def _score(config, params, step: int, folder: pathlib.Path) -> None:
   data = loader.open(config.data)
+  checks.check_data(config, data)
   data.prepare()
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)

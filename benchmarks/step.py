@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks import machine
 from cnerf_jax.models import players as players_lib
-from cnerf_jax.training import draws
 from cnerf_jax.run import flops
+from cnerf_jax.run import plan
+from cnerf_jax.training import draws
 from cnerf_jax.training import generator_step
 from cnerf_jax.training import optimizers as optimizers_lib
-from cnerf_jax.run import plan
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
 from cnerf_jax.training import train_step

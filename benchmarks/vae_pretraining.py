@@ -20,8 +20,8 @@ from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.reporting import progress as progress_lib
 from cnerf_jax.run import start
-from cnerf_jax.training import vae_pretraining
 from cnerf_jax.training import sharding
+from cnerf_jax.training import vae_pretraining
 from configs import checks
 from data_pipeline import loader
 

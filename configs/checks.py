@@ -30,6 +30,11 @@ def check(config: ml_collections.ConfigDict, mesh) -> None:
   _raise(lines)
 
 
+def check_fields(config: ml_collections.ConfigDict) -> None:
+  """ValueError that lists every fault of single fields, whatever the devices."""
+  _raise(list(field_faults(config).values()))
+
+
 def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
   """ValueError if a config asks more of a data set than it has.
 
@@ -43,13 +48,16 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
       ('vae_pretraining.num_steps', config.vae_pretraining.num_steps)) if value}
   if uses and not data.has_viewpoints:
     lines.append(
-        f'the records hold no viewpoints, which {", ".join(f"{name} {value}" for name, value in uses.items())} would need; '
+        f'the records have no viewpoints, which {", ".join(f"{name} {value}" for name, value in uses.items())} would need; '
         f'set {" ".join(f"--config.{name}=0" for name in uses)}, or prepare them again with --viewpoints')
   split, num_samples = real_sets.choose_split(
       config.evaluation.num_images, num_train=data.num_train, num_validation=data.num_validation)
   if split == 'train' and data.num_train < 2 * num_samples:
     lines.append(f'{data.num_train} training examples are too few for evaluation.num_images {config.evaluation.num_images}; '
                  f'set --config.evaluation.num_images={max(1, data.num_train // 2)}')
+  if data.record_size % config.image_size:
+    lines.append(f'data.record_size {data.record_size} must be a multiple of image_size {config.image_size}, so that blocks of whole pixels '
+                 'are averaged; use another image_size, or other records')
   _raise(lines)
 
 
@@ -94,11 +102,9 @@ def _micro_batches(config, mesh) -> Iterator[str]:
 def _sizes(config, mesh) -> Iterator[str]:
   del mesh
   size = config.image_size
-  if size & (size - 1):
-    yield f'image_size {size} must be a power of two, which the discriminators halve down to 2x2 pixels'
+  if size >> (size.bit_length() - 3) != 4:
+    yield f'image_size {size} must come down to 4x4 pixels when the discriminators halve it, as 32, 64, 128 or 72 do'
     return
-  if config.data.record_size % size:
-    yield f'data.record_size {config.data.record_size} must be a multiple of image_size {size}, so that blocks of whole pixels are averaged'
   for _, coarse in config.coarse_to_fine:
     if size % coarse:
       yield f'coarse_to_fine renders at {coarse}, which must divide image_size {size}'
@@ -145,7 +151,7 @@ def _said(check_one: Callable, *arguments) -> Iterator[str]:
 _RULES = (
     (('batch_size',), _batch),
     (('batch_size', 'num_micro_batches', 'r1_fraction'), _micro_batches),
-    (('image_size', 'coarse_to_fine', 'num_chunks', 'data.record_size', 'global_discriminator', 'semantic_discriminator'), _sizes),
+    (('image_size', 'coarse_to_fine', 'num_chunks', 'global_discriminator', 'semantic_discriminator'), _sizes),
     (('r1_fraction',), _r1_fraction),
     (('vae_pretraining', 'generator', 'image_size'), _vae_pretraining),
 )

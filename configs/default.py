@@ -35,8 +35,8 @@ FIELDS: fields.Table = dict(
         flip=switch(True, 'every other example mirrored, with its labels and its azimuth'),
     ),
     camera=dict(
-        azimuth_std=number(0.3, 'standard deviation, radians', above=0, below=1.6, source=SUPPLEMENT),
-        elevation_std=number(0.15, 'standard deviation, radians', above=0, below=0.8, source=SUPPLEMENT),
+        azimuth_std=number(0.3, 'standard deviation, radians', least=0, below=1.6, source=SUPPLEMENT),
+        elevation_std=number(0.15, 'standard deviation, radians', least=0, below=0.8, source=SUPPLEMENT),
     ),
     mixing_probability=number(0.5, 'probability that a fake mixes two style codes over its classes', least=0, most=1, source=PAPER),
     generator=dict(
@@ -124,9 +124,9 @@ FIELDS: fields.Table = dict(
         ),
     ),
     optimizer=dict(
-        generator=number(6e-5, 'learning rate of Adam', above=0, source='published: 2e-5'),
-        global_discriminator=number(1e-3, 'learning rate of Adam', above=0, source='published: 2e-4'),
-        semantic_discriminator=number(1e-3, 'learning rate of Adam', above=0, source='published: 2e-4'),
+        generator=number(6e-5, 'learning rate of Adam; 0 freezes the player', least=0, source='published: 2e-5'),
+        global_discriminator=number(1e-3, 'learning rate of Adam', least=0, source='published: 2e-4'),
+        semantic_discriminator=number(1e-3, 'learning rate of Adam', least=0, source='published: 2e-4'),
         b1=number(0.0, 'of Adam', least=0, below=1, source=SUPPLEMENT),
         b2=number(0.99, 'of Adam', least=0, below=1, source='published: 0.9'),
         generator_warmup_steps=whole(0, 'over which the rate of the generator rises from zero'),
@@ -150,6 +150,12 @@ FIELDS: fields.Table = dict(
         oracle=dict(
             steps=whole(600, 'of its training', least=1),
             batch_size=whole(32, 'portraits a step', least=1),
+            channels=widths((32, 64, 128), 'at full, half and quarter resolution'),
+            learning_rate=number(3e-3, 'peak, after a linear rise over a tenth of the steps; then a cosine fall to 0', least=0),
+            viewpoint_weight=number(0.3, 'of the squared error in standard deviations, against the cross-entropy per pixel', least=0),
+            tint=number(0.1, 'standard deviation of a random gain and offset per image and channel', least=0),
+            noise=number(0.03, 'standard deviation of pixel noise', least=0),
+            seed=whole(0, 'seed of its training', most=2**31 - 1),
         ),
     ),
 )

@@ -3,7 +3,8 @@
   python main.py --config=configs/ffhq12_published.py --workdir=DIR --config.data.dir=DATA  (made as docs/data.md says)
 
 Hardware and hours: published as batch 24 on 8 GPUs; 300k steps. Expected: made small, this recipe stayed flat grey on
-procedural heads (docs/differences.md says why, row by row), so no scores are promised.
+procedural heads (docs/differences.md says why, row by row), so no scores are promised. Runs of version 0.1
+were trained with our semantic discriminator: go on with them with --config.semantic_discriminator.kind=recommended.
 """
 
 import ml_collections

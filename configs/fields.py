@@ -68,9 +68,13 @@ def switch(value: bool, meaning: str, *, source: str = '') -> Field:
   return Field(value, meaning, 'True or False', lambda x: isinstance(x, bool), source)
 
 
+def _is_positive(x: Any) -> bool:
+  return isinstance(x, int) and not isinstance(x, bool) and x >= 1
+
+
 def widths(value: tuple[int, ...], meaning: str, *, source: str = '') -> Field:
   """Numbers of channels."""
-  allows = lambda x: isinstance(x, (tuple, list)) and len(x) > 0 and all(isinstance(w, int) and w >= 1 for w in x)
+  allows = lambda x: isinstance(x, (tuple, list)) and len(x) > 0 and all(map(_is_positive, x))
   return Field(value, meaning, 'a list of whole numbers of at least 1, such as (16, 32)', allows, source)
 
 
@@ -78,7 +82,7 @@ def stages(value: tuple[tuple[int, int], ...], meaning: str) -> Field:
   """Pairs of whole numbers whose first ones rise."""
   def allows(x):
     pairs = isinstance(x, (tuple, list)) and all(
-        isinstance(pair, (tuple, list)) and len(pair) == 2 and all(isinstance(n, int) and n >= 1 for n in pair) for pair in x)
+        isinstance(pair, (tuple, list)) and len(pair) == 2 and all(_is_positive(n) for n in pair) for pair in x)
     return pairs and all(first[0] < second[0] for first, second in zip(x, x[1:]))
 
   return Field(value, meaning, 'a list of (until step, size) with rising steps, such as ((200, 16),), or ()', allows)

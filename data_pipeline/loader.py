@@ -32,6 +32,7 @@ class DataSet:
   Attributes:
     num_train: number of training examples.
     num_validation: number of validation examples; 0 without such a split.
+    record_size: side of the stored images, pixels.
     has_viewpoints: whether cameras are known.
     splits: names of the splits.
     oracle_folder: where oracles trained on it are kept.
@@ -46,6 +47,7 @@ class DataSet:
     if data_config.name == 'portraits':
       made = _portraits_config(data_config)
       self.num_train, self.num_validation = made.num_train, made.num_validation
+      self.record_size = data_config.record_size
       self.has_viewpoints, self.splits = True, ('train', 'validation', 'test')
       vocabulary = vocabularies.vocabulary(semantics.FFHQ12.name)
       if _prepared(data_config):
@@ -55,6 +57,7 @@ class DataSet:
       records = self.open_split('train')
       self.num_train, self.has_viewpoints, self.splits = len(records), records.has_viewpoints, records.splits
       self.num_validation = len(self.open_split('validation')) if 'validation' in self.splits else 0
+      self.record_size = records.record_size
       vocabulary = records.vocabulary
     self._table = vocabulary.table(semantics.class_set(data_config.class_set))  # for each stored label its channel
 

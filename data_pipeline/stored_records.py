@@ -35,8 +35,9 @@ from data_pipeline import vocabularies
 REQUIRED_FEATURES = ('image', 'label')
 MAX_DAMAGED_FRACTION = 0.01  # of a split's records; one damaged record is always allowed
 _PHOTOGRAPHS = 'real_portraits'  # what `python -m data_pipeline.prepare` calls its data sets
-# What array_record (RuntimeError), protobuf, zlib, Pillow and NumPy raise for bytes that are not those that were written.
-_DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, OSError, EOFError, SyntaxError, struct.error, zlib.error, message.DecodeError,
+# What array_record (RuntimeError), protobuf, zlib, Pillow and NumPy raise for bytes that are not those that were written. An OSError of
+# the disk is none of them: another read may go well, so that replacing the record would make a resumed run another run.
+_DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, EOFError, SyntaxError, struct.error, zlib.error, message.DecodeError,
            Image.DecompressionBombError)
 
 
@@ -155,7 +156,10 @@ class StoredRecords:
   def _picture(self, name: str, stored: bytes) -> np.ndarray:
     """A picture stored as PNG; or else the image's raw bytes, the label map's compressed ones. ValueError if it has another shape."""
     if name in self._png:
-      pixels = np.asarray(Image.open(io.BytesIO(stored)))
+      try:
+        pixels = np.asarray(Image.open(io.BytesIO(stored)))
+      except OSError as error:  # Pillow's word for bytes that are no picture
+        raise ValueError(f'{name} is no PNG ({error})') from error
       if pixels.shape != self._shapes[name] or pixels.dtype != np.uint8:
         raise ValueError(f'{name} has {pixels.dtype} pixels of shape {pixels.shape}, not uint8 of {self._shapes[name]}')
       return pixels

@@ -76,11 +76,12 @@ def test_a_run_that_lost_its_end_ends_the_same(whole, shared, tmp_path):
 
 @pytest.mark.parametrize('option, words', [
     ('--config.loss_weights.global_discriminator.viewpoint_real=15',
-     ('hold no viewpoints', '--config.loss_weights.global_discriminator.viewpoint_real=0')),
-    ('--config.vae_pretraining.num_steps=5', ('hold no viewpoints', '--config.vae_pretraining.num_steps=0')),
+     ('have no viewpoints', '--config.loss_weights.global_discriminator.viewpoint_real=0')),
+    ('--config.vae_pretraining.num_steps=5', ('have no viewpoints', '--config.vae_pretraining.num_steps=0')),
     ('--config.evaluation.num_images=600', ('too few for evaluation.num_images 600', '--config.evaluation.num_images=')),
     ('--config.data.record_size=64', ('there are records of 8 pixels',)),
-    ('--config.data.class_set=ffhq7', ("data.class_set 'ffhq7' must be one of ffhq12, ffhq9",))], ids=lambda value: '' if isinstance(value, tuple) else value[9:])
+    ('--config.data.class_set=ffhq7', ("data.class_set 'ffhq7' must be one of ffhq12, ffhq9",))],
+    ids=lambda value: '' if isinstance(value, tuple) else value[9:])
 def test_what_the_records_cannot_give_is_one_line(shared, tmp_path, option, words):
   """Protects from hours without use: cameras, numbers and classes that are not there are refused before the folder of the run is made."""
   commands.assert_one_line(train(shared, tmp_path / 'run', option), 'error: ', *words)

@@ -85,7 +85,7 @@ def make_players(config):
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
           num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width,
           dtype=config.discriminator_dtype, kind=settings.kind),
-      augmented=augmentation.is_on(config))
+      augmented=config.augmentation.target > 0)
 
 
 def make_run(config, seed=0):

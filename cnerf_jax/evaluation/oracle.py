@@ -27,7 +27,6 @@ import optax
 from absl import logging
 from jaxtyping import Float, Int
 
-from cnerf_jax.persistence import atomic_files
 from cnerf_jax import camera
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
@@ -35,6 +34,7 @@ from cnerf_jax.evaluation import class_areas
 from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import label_map
 from cnerf_jax.evaluation import oracle_network
+from cnerf_jax.persistence import atomic_files
 
 # part of the cache's fingerprint: raise it when the network, its training, the label map or what is measured of its accuracy changes
 VERSION = 2

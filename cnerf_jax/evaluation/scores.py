@@ -20,7 +20,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
 from cnerf_jax.evaluation import bars
@@ -30,6 +29,7 @@ from cnerf_jax.evaluation import diversity
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
+from cnerf_jax.persistence import atomic_files
 
 _SAMPLE_BATCH = 32  # samples are asked for in calls of one size, so that the sampler compiles once
 _DISTANCES = ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity')
@@ -182,7 +182,7 @@ def write(scores: Mapping[str, Any], workdir: str | os.PathLike, step: int) -> p
       history = [entry for entry in json.loads(path.read_text())['history'] if entry['step'] < step]
     except (ValueError, KeyError, TypeError):
       path.replace(path.with_suffix('.json.unreadable'))  # keep what was there, start anew
-  history.append({'step': step, **summary(scores)})
+  history.append({'step': step, **summary(scores), 'compared_with': scores['compared_with']})
   report = {'latest': {'step': step, **scores}, 'history': history}
   atomic_files.write_text(path, json.dumps(_without_nan(report), indent=1) + '\n')
   return path

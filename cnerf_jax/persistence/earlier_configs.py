@@ -1,6 +1,6 @@
 """Configs of earlier versions: what their fields are called now, and what fields they lack did then.
 
-A run's `config.json` is read through `bring_up_to_date`, so that runs of earlier versions are scored, sampled and resumed as they were. The
+A run's `config.json` is read through `bring_up_to_date`, so that runs of version 0.1 are scored, sampled and resumed as they were. The
 command line takes the present names alone, and says them (`new_name`).
 """
 
@@ -14,9 +14,9 @@ RENAMES = {
     'share_fakes': 'reuse_fakes',
     'r1_share': 'r1_fraction',
     'eikonal_share': 'eikonal_fraction',
-    'coarse_size': 'coarse_to_fine',
-    'coarse_steps': 'coarse_to_fine',
 }
+# earlier names whose values changed form too
+_REPLACED = {'coarse_size': 'coarse_to_fine', 'coarse_steps': 'coarse_to_fine'}
 
 # fields that are younger than some runs, at what those runs did without them
 _YOUNGER = {
@@ -24,13 +24,15 @@ _YOUNGER = {
     'data': {'flip': False},
     'semantic_discriminator': {'kind': 'recommended'},
     'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
-    'evaluation': {'oracle': {'steps': 600, 'batch_size': 32}},
+    'evaluation': {'oracle': {
+        'steps': 600, 'batch_size': 32, 'channels': [32, 64, 128], 'learning_rate': 3e-3, 'viewpoint_weight': 0.3, 'tint': 0.1, 'noise': 0.03,
+        'seed': 0}},
 }
 
 
 def new_name(name: str) -> str | None:
   """The present dotted name of an earlier field; None if the name is not an earlier one."""
-  for earlier, present in RENAMES.items():
+  for earlier, present in (RENAMES | _REPLACED).items():
     if name == earlier or name.startswith(f'{earlier}.'):
       return present + name[len(earlier):]
   return None

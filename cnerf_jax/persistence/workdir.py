@@ -109,8 +109,8 @@ def _claim_as_primary(workdir: pathlib.Path, config: dict, may_change: tuple[str
 
 
 def _is_ours_in_passing(name: str) -> bool:
-  """Files that a run killed before its first full second may leave in a folder that is still as good as empty."""
-  return name == '.lock' or name.startswith(f'.{CONFIG_FILE}.')
+  """What a run killed before its first full second, or the scores of a file of parameters, leave in a folder that is still as good as empty."""
+  return name in ('.lock', 'evaluations') or name.startswith(f'.{CONFIG_FILE}.')
 
 
 def _lock(workdir: pathlib.Path) -> None:

@@ -14,9 +14,9 @@ from PIL import Image
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax import semantics
+from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.reporting import curves
 from cnerf_jax.reporting import sheets
-from cnerf_jax.models import generator as generator_lib
 
 NUM_IDENTITIES = 6
 NUM_VIEWS = 5

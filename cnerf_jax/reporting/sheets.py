@@ -17,8 +17,8 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
-from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
+from cnerf_jax.persistence import atomic_files
 
 MIN_CELL_PIXELS = 64
 _PAPER = (255, 255, 255)

@@ -11,6 +11,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from cnerf_jax import semantics
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
@@ -18,7 +19,6 @@ from cnerf_jax.reporting import health
 from cnerf_jax.reporting import pictures as pictures_lib
 from cnerf_jax.reporting import progress as progress_lib
 from cnerf_jax.reporting import writers
-from cnerf_jax import semantics
 from cnerf_jax.run import evaluator as evaluator_lib
 from cnerf_jax.run import start as start_lib
 from cnerf_jax.training import term_gradients

@@ -18,8 +18,8 @@ import ml_collections
 import numpy as np
 
 from cnerf_jax.models import players as players_lib
-from cnerf_jax.training import accumulation
 from cnerf_jax.run import flops
+from cnerf_jax.training import accumulation
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import sharding
 from cnerf_jax.training import train_state
@@ -144,7 +144,9 @@ def resolve(
     return config
   if earlier is not None:
     return _with(config, num_micro_batches=earlier)
-  return _with(config, num_micro_batches=choose_num_micro_batches(config, mesh, device_memory_limit(), note))
+  chosen = choose_num_micro_batches(config, mesh, device_memory_limit(), note)
+  _compile_step.cache_clear()  # the run compiles its own, and this one would stay in memory beside it
+  return _with(config, num_micro_batches=chosen)
 
 
 def growing_memory(config: ml_collections.ConfigDict, mesh, limit_bytes: float, note: Note = lambda text: None) -> list[StepMemory]:

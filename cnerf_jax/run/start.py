@@ -13,7 +13,9 @@ import ml_collections
 import numpy as np
 
 from cnerf_jax.models import players as players_lib
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
+from cnerf_jax.persistence import processes
 from cnerf_jax.reporting import health
 from cnerf_jax.reporting import progress as progress_lib
 from cnerf_jax.run import plan
@@ -105,10 +107,18 @@ def _create(config, players, optimizers, iterator, mesh, workdir):
   return sharding.replicate(state, mesh), untrained
 
 
+def _take_over_earlier_pretraining(workdir: pathlib.Path) -> None:
+  earlier = workdir / _EARLIER_PRETRAINING
+  try:
+    if earlier.is_dir():
+      earlier.rename(workdir / PRETRAINING)
+  except OSError as error:
+    raise atomic_files.explained(error, 'rename', earlier) from error
+
+
 def _pretrain(key, players, params, config, iterator, mesh, workdir):
   """The generator's parameters after VAE pretraining, which goes on where it was stopped."""
-  if (workdir / _EARLIER_PRETRAINING).is_dir() and jax.process_index() == 0:
-    (workdir / _EARLIER_PRETRAINING).rename(workdir / PRETRAINING)
+  processes.first_alone(lambda: _take_over_earlier_pretraining(workdir))
   saved = checkpoints_lib.Checkpoints(workdir / PRETRAINING, max_to_keep=1, shard_count=jax.process_count())
   settings = config.vae_pretraining
   done = max(saved.list_steps(), default=0)

@@ -52,11 +52,6 @@ class Transforms:
   color: Float[Array, 'batch 3 4']
 
 
-def is_on(config: ml_collections.ConfigDict) -> bool:
-  """Whether a config augments."""
-  return config.augmentation.target > 0
-
-
 def initial_state() -> AugmentationState:
   """No transforms yet."""
   return AugmentationState(strength=jnp.zeros(()), sign_sum=jnp.zeros(()))

@@ -13,6 +13,7 @@ from cnerf_jax.losses import adversarial
 from cnerf_jax.losses import r1
 from cnerf_jax.losses import semantic_classification
 from cnerf_jax.losses import viewpoint as viewpoint_lib
+from cnerf_jax.losses import weighting
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import accumulation
@@ -99,14 +100,9 @@ def take_turn(
   def gradients(micro_batch):
     def loss(p):
       terms, metrics = terms_of(players, p, *micro_batch, config.r1_fraction)
-      return weighted(terms, weights), terms | metrics
+      return weighting.weighted(terms, weights), terms | metrics
     return jax.grad(loss, has_aux=True)(params)
 
   grads, metrics = accumulation.mean_over_micro_batches(gradients, inputs, config.num_micro_batches)
   params, optimizer_state = optimizers_lib.update(optimizer, grads, optimizer_state, params)
   return params, optimizer_state, metrics | {'gradient_norm': optax.tree.norm(grads)}
-
-
-def weighted(terms: Terms, weights: ml_collections.ConfigDict) -> Float[Array, '']:
-  """Sum of the terms by their weights in the config."""
-  return sum(weights[name] * value for name, value in terms.items())

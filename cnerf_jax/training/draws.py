@@ -14,7 +14,6 @@ import ml_collections
 from cnerf_jax import camera
 from cnerf_jax import latents as latents_lib
 
-CLASS_DRAWS = ('uniform', 'present', 'own')
 # Points of an eikonal loss are a multiple of this, where they are more, so that they can be cut into equal chunks.
 _MULTIPLE_OF_POINTS = 64
 # A class is present in a portrait if its mask exceeds this somewhere.

@@ -19,6 +19,7 @@ from cnerf_jax import latents as latents_lib
 from cnerf_jax.losses import adversarial
 from cnerf_jax.losses import semantic_classification
 from cnerf_jax.losses import viewpoint as viewpoint_lib
+from cnerf_jax.losses import weighting
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import accumulation
@@ -78,11 +79,6 @@ def loss_terms(
   }
 
 
-def weighted(terms: Terms, weights: ml_collections.ConfigDict) -> Float[Array, '']:
-  """Sum of the terms by their weights in the config."""
-  return sum(weights[name] * value for name, value in terms.items())
-
-
 def make_loss(
     config: ml_collections.ConfigDict, players: players_lib.Players, global_discriminator_params, semantic_discriminator_params,
 ) -> Callable[[pixels_lib.Pixels, FakeInputs], tuple[Float[Array, ''], Terms]]:
@@ -94,7 +90,7 @@ def make_loss(
     fake_class = draws.classes_of_fakes(inputs.class_draw, fakes.semantic_mask, config.class_draw)
     terms = loss_terms(
         players, global_discriminator_params, semantic_discriminator_params, fakes, shown['viewpoint'], fake_class)
-    return weighted(terms, config.loss_weights.generator), terms
+    return weighting.weighted(terms, config.loss_weights.generator), terms
 
   return loss
 

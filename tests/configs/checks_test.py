@@ -7,6 +7,7 @@ import pytest
 import tiny
 
 from cnerf_jax import camera
+from cnerf_jax.evaluation import oracle
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import global_discriminator
 from cnerf_jax.models import semantic_discriminator
@@ -41,17 +42,17 @@ def test_good_configs_are_accepted():
     (dict(r1_fraction=0.7), 'r1_fraction 0.7 must be one over a whole number'),
     (dict(batch_size=16, num_micro_batches=4, r1_fraction=0.5), 'r1_fraction'),
     (dict(vae_pretraining__num_steps=5, vae_pretraining__rays_per_portrait=8, generator__mask_fusion='raw'), 'needs masks that sum to one'),
-    (dict(camera__azimuth_std=-3.0), 'camera.azimuth_std -3.0 must be a finite number, above 0 and below 1.6'),
+    (dict(camera__azimuth_std=-3.0), 'camera.azimuth_std -3.0 must be a finite number, at least 0 and below 1.6'),
     (dict(num_samples=1), 'num_samples 1 must be a whole number of at least 2'),
     (dict(generator__width=0), 'generator.width 0 must be a whole number of at least 1'),
-    (dict(optimizer__generator=float('nan')), 'optimizer.generator nan must be a finite number, above 0'),
+    (dict(optimizer__generator=float('nan')), 'optimizer.generator nan must be a finite number, at least 0'),
     (dict(seed=-1), 'seed -1 must be a whole number in 0..2147483647'),
     (dict(augmentation__target=1.0), 'augmentation.target 1.0 must be a finite number, at least 0 and below 1'),
     (dict(augmentation__adjust_every=0), 'augmentation.adjust_every 0 must be a whole number of at least 1'),
     (dict(coarse_to_fine=((9, 2), (5, 4))), 'coarse_to_fine'),
     (dict(num_chunks=3), 'num_chunks 3 must divide the 16 rays'),
-    (dict(image_size=12), 'image_size 12 must be a power of two'),
-    (dict(data__record_size=6), 'data.record_size 6 must be a multiple of image_size 4'),
+    (dict(image_size=10, num_chunks=0), 'image_size 10 must come down to 4x4 pixels'),
+    (dict(coarse_to_fine=((True, 2),)), 'coarse_to_fine'),
     (dict(semantic_discriminator__channels=(8, 8)), r'semantic_discriminator.channels \(8, 8\) must be 1 widths for image_size 4'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__batches_per_step=0), 'vae_pretraining.batches_per_step 0'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
@@ -111,9 +112,9 @@ def test_data_that_do_not_suffice_are_refused(data, message):
   """Protects from hours that end in a traceback: cameras that are not there, too few examples to compare."""
   config = tiny.make_config(vae_pretraining__num_steps=5)
   with pytest.raises(ValueError, match=message):
-    checks.check_data(config, types.SimpleNamespace(**data))
-  checks.check_data(config, types.SimpleNamespace(num_train=10_000, num_validation=0, has_viewpoints=True))
-  checks.check_data(config, types.SimpleNamespace(num_train=3_000, num_validation=64, has_viewpoints=True))
+    checks.check_data(config, types.SimpleNamespace(**{'record_size': 64} | data))
+  checks.check_data(config, types.SimpleNamespace(record_size=64, num_train=10_000, num_validation=0, has_viewpoints=True))
+  checks.check_data(config, types.SimpleNamespace(record_size=64, num_train=3_000, num_validation=64, has_viewpoints=True))
 
 
 
@@ -127,3 +128,21 @@ def test_modules_do_not_contradict_the_config(module, section):
   assert fields_of_module == recommended
   assert camera.AZIMUTH_STD_RADIANS == default.get_config().camera.azimuth_std
   assert camera.ELEVATION_STD_RADIANS == default.get_config().camera.elevation_std
+
+
+def test_records_of_another_size_are_refused():
+  """Protects from blocks of fractional pixels, by the size of the records that are there, whatever the config thinks of it."""
+  data = types.SimpleNamespace(record_size=66, num_train=10_000, num_validation=0, has_viewpoints=True)
+  with pytest.raises(ValueError, match='data.record_size 66 must be a multiple of image_size 4'):
+    checks.check_data(tiny.make_config(), data)
+
+
+def test_oracle_settings_are_those_of_the_table():
+  """Protects every setting of the oracle: a field of the config, with the module's own default."""
+  assert default.get_config().evaluation.oracle.to_dict() == dataclasses.asdict(oracle.OracleSettings())
+
+
+def test_sizes_that_are_no_powers_of_two_may_do():
+  """Protects what the discriminators can do: 72 pixels come down to 4 by halves."""
+  checks.check(tiny.make_config(
+      image_size=72, num_chunks=0, global_discriminator__channels=(8,) * 6, semantic_discriminator__channels=(8,) * 5), MESH)

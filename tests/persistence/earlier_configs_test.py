@@ -1,9 +1,11 @@
 """Runs of earlier versions stay usable: their configs are read under present names, and say what the run did."""
 
 import copy
+import dataclasses
 
 import pytest
 
+from cnerf_jax.evaluation import oracle
 from cnerf_jax.persistence import earlier_configs
 from cnerf_jax.persistence import workdir
 from configs import default
@@ -22,11 +24,11 @@ def test_names_and_values_are_carried_over():
   earlier = copy.deepcopy(FIRST)
   config = earlier_configs.bring_up_to_date(earlier)
   assert earlier == FIRST, 'the argument must stay as it is'
-  assert not {*earlier_configs.RENAMES} & {*config}
+  assert not {*earlier_configs.RENAMES, 'coarse_size', 'coarse_steps'} & {*config}
   assert (config['reuse_fakes'], config['r1_fraction'], config['eikonal_fraction']) == (True, 0.5, 1 / 16)
   assert config['vae_pretraining'] == FIRST['reconstruction']
   assert config['coarse_to_fine'] == []
-  assert config['evaluation']['oracle'] == {'steps': 400, 'batch_size': 32}
+  assert config['evaluation']['oracle'] == dataclasses.asdict(oracle.OracleSettings()) | {'steps': 400, 'channels': [32, 64, 128]}
   assert config['data'] == {'name': 'portraits', 'flip': False}
   coarse = earlier_configs.bring_up_to_date(FIRST | dict(coarse_steps=600))
   assert coarse['coarse_to_fine'] == [[600, 16]]

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from cnerf_jax.persistence import atomic_files
 from cnerf_jax import semantics
+from cnerf_jax.persistence import atomic_files
 from cnerf_jax.reporting import sheets
 
 CLASS_SET = semantics.FFHQ12

@@ -88,12 +88,6 @@ def test_fraction_of_r1_is_of_a_strided_half(game):
     np.testing.assert_allclose(cut[name], whole[name], rtol=1e-4)
 
 
-def test_weights_multiply_terms():
-  """Protects the config's loss weights."""
-  terms = {'adversarial': jnp.float32(2.0), 'r1_mask': jnp.float32(0.5)}
-  assert discriminator_step.weighted(terms, {'adversarial': 1.0, 'r1_mask': 4.0}) == pytest.approx(4.0)
-
-
 def test_bfloat16_discriminators_learn_the_same_from_float32_parameters(game):
   """Protects the narrow choice: parameters, outputs and gradients stay float32, the gradients, R1's too, point where they did."""
   players, state, real, fake = game

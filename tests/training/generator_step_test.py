@@ -141,9 +141,3 @@ def test_listed_points_need_the_memory_of_a_chunk():
     return jax.jit(jax.grad(loss)).lower(state.generator_params).compile().memory_analysis().temp_size_in_bytes
 
   assert temporaries(16) < temporaries(1) / 3
-
-
-def test_weights_multiply_terms():
-  """Protects the config's loss weights: the loss is the sum of weight times term."""
-  terms = {'eikonal': jnp.float32(3.0), 'viewpoint': jnp.float32(0.5)}
-  assert generator_step.weighted(terms, {'eikonal': 0.1, 'viewpoint': 15.0, 'other': 7.0}) == pytest.approx(7.8)

@@ -16,8 +16,8 @@ from cnerf_jax import sampler
 from cnerf_jax.models import portrait_encoder
 from cnerf_jax.persistence import checkpoints
 from cnerf_jax.training import pixels as pixels_lib
-from cnerf_jax.training import vae_pretraining
 from cnerf_jax.training import sharding
+from cnerf_jax.training import vae_pretraining
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
