@@ -3,6 +3,7 @@
 import json
 import pathlib
 import resource
+import subprocess
 import time
 
 import jax
@@ -51,6 +52,33 @@ def peak_device_gib() -> float | None:
   """Peak memory on the first device, GiB, where the backend says."""
   stats = jax.devices()[0].memory_stats() or {}
   return stats['peak_bytes_in_use'] / 2**30 if 'peak_bytes_in_use' in stats else None
+
+
+def resident_bytes(pid: int) -> int:
+  """Resident set sizes of a process and its children, added."""
+  total = 0
+  try:
+    for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
+      if line.startswith('Rss:'):
+        total += int(line.split()[1]) * 1024
+    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
+      total += sum(resident_bytes(int(child)) for child in (task / 'children').read_text().split())
+  except (OSError, ProcessLookupError):
+    pass  # it ended while it was looked at
+  return total
+
+
+def timed(command: list[str], log: pathlib.Path) -> tuple[float, int]:
+  """(seconds, peak bytes) of a command and what it starts; what it says goes to the file `log`, and is shown if it fails."""
+  started, most = time.perf_counter(), 0
+  with open(log, 'w') as file:
+    process = subprocess.Popen(command, stdout=file, stderr=file)
+    while process.poll() is None:
+      most = max(most, resident_bytes(process.pid))
+      time.sleep(0.1)
+  if process.returncode:
+    raise SystemExit(f'{" ".join(command[:4])} failed:\n{log.read_text()[-2000:]}')
+  return time.perf_counter() - started, most
 
 
 def metrics(seconds: list[float], *, images: int, flops: float, peak: float) -> dict[str, float | None]:

@@ -8,10 +8,8 @@ hold (resident set sizes, pages that they share counted in each, sampled ten tim
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
 from absl import app
 from absl import flags
@@ -40,33 +38,11 @@ def draw_folder(folder: pathlib.Path, count: int, size: int) -> int:
   return sum(path.stat().st_size for path in (folder / 'images').iterdir()) // count
 
 
-def resident_bytes(pid: int) -> int:
-  """Resident set sizes of a process and its children, added."""
-  total = 0
-  try:
-    for line in pathlib.Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
-      if line.startswith('Rss:'):
-        total += int(line.split()[1]) * 1024
-    for task in pathlib.Path(f'/proc/{pid}/task').iterdir():
-      total += sum(resident_bytes(int(child)) for child in (task / 'children').read_text().split())
-  except (OSError, ProcessLookupError):
-    pass  # it ended while it was looked at
-  return total
-
-
 def prepare(folder: pathlib.Path, sizes: list[int], workers: int, align: bool) -> tuple[float, int]:
   """(seconds, peak bytes) of the command line on a drawn folder."""
   command = [sys.executable, '-m', 'data_pipeline.prepare', str(folder / 'images'), str(folder / 'data'), '--labels', str(folder / 'labels'),
              '--sizes', *map(str, sizes), '--workers', str(workers)] + ['--align'] * align
-  started, most = time.perf_counter(), 0
-  with open(folder / 'log', 'w') as log:
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    while process.poll() is None:
-      most = max(most, resident_bytes(process.pid))
-      time.sleep(0.1)
-  if process.returncode:
-    raise SystemExit(f'preparation failed:\n{(folder / "log").read_text()[-2000:]}')
-  return time.perf_counter() - started, most
+  return machine.timed(command, folder / 'log')
 
 
 def main(argv):

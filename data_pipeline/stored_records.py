@@ -1,6 +1,6 @@
 """Records of any data set of ours as arrays: how pictures are stored, and which vocabulary their labels are of.
 
-A record holds an 8-bit image, a label map and, where they are known, a viewpoint (and, for `portraits`, depth and identity). The data
+A record holds an 8-bit image, a label map and, where they are known, a viewpoint (and, for procedural sets, depth and identity). The data
 set's metadata names the vocabulary of its labels; sets without metadata are procedural portraits, whose labels are the twelve classes.
 
 Shards that are missing or cut short are refused when a split is opened. A single record that fails its checksum, or can't be decoded, is
@@ -35,6 +35,7 @@ from data_pipeline import vocabularies
 REQUIRED_FEATURES = ('image', 'label')
 MAX_DAMAGED_FRACTION = 0.01  # of a split's records; one damaged record is always allowed
 _PHOTOGRAPHS = 'real_portraits'  # what `python -m data_pipeline.prepare` calls its data sets
+_DRAWN = ('portraits', 'people')
 # What array_record (RuntimeError), protobuf, zlib, Pillow and NumPy raise for bytes that are not those that were written. An OSError of
 # the disk is none of them: another read may go well, so that replacing the record would make a resumed run another run.
 _DAMAGE = (RuntimeError, ValueError, LookupError, TypeError, EOFError, SyntaxError, struct.error, zlib.error, message.DecodeError,
@@ -77,9 +78,10 @@ class StoredRecords:
     self.splits = tuple(info.splits)
     self.has_viewpoints = 'viewpoint' in stored
     self.record_size = stored['image'].shape[0]
-    self._png = [name for name in REQUIRED_FEATURES if isinstance(stored[name], tfds.features.Image)]
+    self._png = [name for name in stored if isinstance(stored[name], tfds.features.Image)]
+    self._pictures = {*REQUIRED_FEATURES, *self._png}
     # a PNG of one channel is decoded without an axis for it
-    self._shapes = {name: stored[name].shape[:2] if name == 'label' else stored[name].shape for name in REQUIRED_FEATURES}
+    self._shapes = {name: stored[name].shape[:2] if name == 'label' else stored[name].shape for name in self._pictures}
     self._features = stored
     self._decode = self._decode_all if with_all else self._decode_needed
     self._folder, self._remedy = folder, _remedy(info, folder)
@@ -138,12 +140,12 @@ class StoredRecords:
     return f'record {index - starts[shard]} of {self._shards[shard].filename}'
 
   def _decode_all(self, serialized: bytes) -> dict[str, Any]:
-    decoders = {name: tfds.decode.SkipDecoding() for name in REQUIRED_FEATURES}
+    decoders = {name: tfds.decode.SkipDecoding() for name in self._pictures}
     record = self._features.deserialize_example_np(serialized, decoders=decoders)
     absent = [name for name, value in record.items() if value is None]
     if absent:
       raise ValueError(f'record lacks {", ".join(absent)}')
-    return record | {name: self._picture(name, record[name]) for name in REQUIRED_FEATURES}
+    return record | {name: self._picture(name, record[name]) for name in self._pictures}
 
   def _decode_needed(self, serialized: bytes) -> dict[str, np.ndarray]:
     """What training needs of a record; TFDS's own parsing spends most of its time on what it knows nothing about."""
@@ -221,8 +223,8 @@ def _checked_shards(info: tfds.core.DatasetInfo, split: str, remedy: str) -> lis
 
 
 def _remedy(info: tfds.core.DatasetInfo, folder: str | os.PathLike) -> str:
-  if info.name == 'portraits':
-    return f'delete {folder}, and the portraits are made again'
+  if info.name in _DRAWN:
+    return f'delete {folder}, and the {info.name} are made again'
   if info.name == _PHOTOGRAPHS:
     return 'put back a copy of it, or prepare the photographs again (the same python -m data_pipeline.prepare command)'
   return 'put back a copy of it, or make the data set again'

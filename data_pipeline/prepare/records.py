@@ -4,9 +4,7 @@ Shards are written one at a time by `shard.py`; the builder puts finished ones t
 vocabulary of the labels, so that a reader knows how they merge.
 """
 
-import contextlib
 import dataclasses
-import errno
 import filecmp
 import io
 import json
@@ -15,12 +13,11 @@ import pathlib
 import shutil
 
 import numpy as np
-from array_record.python import array_record_module
 from PIL import Image
 import tensorflow_datasets as tfds
 
-from cnerf_jax.persistence import atomic_files
 from data_pipeline import quiet_tfds
+from data_pipeline import shard_files
 from data_pipeline import vocabularies
 
 NAME = 'real_portraits'
@@ -64,18 +61,9 @@ class RealPortraits(tfds.core.dataset_builder.FileReaderBuilder):
         disable_shuffling=True)
 
   def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-    """Gives finished shards their place and name in the data set's folder; TFDS renames that folder when all is there."""
+    """Puts finished shards together."""
     del dl_manager, download_config
-    splits = []
-    for split, parts in self.builder_config.parts.items():
-      template = tfds.core.ShardedFileTemplate(
-          data_dir=self.data_path, dataset_name=self.name, split=split, filetype_suffix='array_record')
-      for index, (path, _, _) in enumerate(parts):
-        _link(path, template.sharded_filepath(shard_index=index, num_shards=len(parts)))
-      splits.append(tfds.core.SplitInfo(
-          name=split, shard_lengths=[count for _, count, _ in parts], num_bytes=sum(size for _, _, size in parts),
-          filename_template=template))
-    self.info.set_splits(tfds.core.splits.SplitDict(splits))
+    shard_files.set_splits(self, self.builder_config.parts)
 
   def _as_dataset(self, *args, **kwargs):
     raise NotImplementedError('records are in array_record files; use as_data_source()')
@@ -101,42 +89,28 @@ class ShardWriter:
   """One shard of one size, under a temporary name until it is closed."""
 
   def __init__(self, path: str, record_size: int, has_viewpoints: bool):
-    self._path, self._temporary = path, f'{path}.{os.getpid()}.tmp'
-    self._features = features(record_size, has_viewpoints)
-    self._serializer = tfds.core.example_serializer.ExampleSerializer(self._features.get_serialized_info())
+    self._file = shard_files.ShardFile(path, features(record_size, has_viewpoints))
     self._raw = record_size <= _LARGEST_RAW
-    with open(self._temporary, 'wb'):  # a folder that can't be written is told in Python's words
-      pass
-    self._writer = array_record_module.ArrayRecordWriter(self._temporary, 'group_size:1')
-    self.count = self.num_bytes = 0
+
+  @property
+  def num_bytes(self) -> int:
+    """Of the records so far."""
+    return self._file.num_bytes
 
   def write(self, image: np.ndarray, labels: np.ndarray, name: str, viewpoint: tuple[float, float] | None) -> None:
     """Adds a record."""
     example = dict(image=image if self._raw else _png(image), label=labels, name=name)
     if viewpoint is not None:
       example['viewpoint'] = np.array(viewpoint, np.float32)
-    example = self._serializer.get_tf_example(self._features.encode_example(example))
-    record = example.SerializeToString(deterministic=True)  # else the order of the features is another in every process
-    with _as_os_error():
-      self._writer.write(record)
-    self.count += 1
-    self.num_bytes += len(record)
+    self._file.write(example)
 
   def close(self) -> None:
     """Gives the shard its name; OSError if the disk took less than was written."""
-    with _as_os_error():
-      self._writer.close()
-    if self.count:
-      reader = array_record_module.ArrayRecordReader(self._temporary)
-      complete = reader.num_records() == self.count
-      reader.close()
-      if not complete:
-        raise OSError(f'{self._temporary} lacks records')
-    os.replace(self._temporary, self._path)
+    self._file.close()
 
   def abandon(self) -> None:
     """Removes what was written so far."""
-    pathlib.Path(self._temporary).unlink(missing_ok=True)
+    self._file.abandon()
 
 
 def assemble(data_dir: str, config: RealPortraitsConfig) -> pathlib.Path:
@@ -150,16 +124,6 @@ def assemble(data_dir: str, config: RealPortraitsConfig) -> pathlib.Path:
     RealPortraits(data_dir=data_dir, config=config, file_format='array_record').download_and_prepare(
         download_dir=os.path.join(data_dir, '.prepare', 'downloads'))
   return folder
-
-
-@contextlib.contextmanager
-def _as_os_error():
-  """array_record's errors of writing, which are RuntimeErrors, as what they are."""
-  try:
-    yield
-  except RuntimeError as error:
-    code = errno.ENOSPC if atomic_files.is_no_space(error) else errno.EIO
-    raise OSError(code, os.strerror(code)) from error
 
 
 def _fingerprint(folder: pathlib.Path) -> str | None:
@@ -189,11 +153,3 @@ def _png(pixels: np.ndarray) -> bytes:
   buffer = io.BytesIO()
   Image.fromarray(pixels).save(buffer, 'PNG', compress_level=3)
   return buffer.getvalue()
-
-
-def _link(source: str, target: os.PathLike) -> None:
-  """A second name for a finished shard, or a copy where the file system has no links."""
-  try:
-    os.link(source, target)
-  except OSError:
-    shutil.copyfile(source, target)
