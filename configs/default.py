@@ -22,13 +22,13 @@ FIELDS: fields.Table = dict(
     num_samples=whole(24, 'samples along a ray', least=2, source=SUPPLEMENT),
     num_chunks=whole(0, 'rays are rendered in so many chunks; 0 chooses so that a chunk stays small'),
     data=dict(
-        name=words('ffhq', '`portraits` are made on first use; any other name is of prepared records in data.dir (docs/data.md)'),
+        name=words('ffhq', '`portraits` and `people` are drawn on first use; other names are prepared records in data.dir (docs/data.md)'),
         dir=words('~/.cache/cnerf_jax/data', 'folder of data sets'),
         class_set=one_of('ffhq12', 'ffhq9', meaning='the semantic classes (cnerf_jax/semantics.py)', source=PAPER),
         record_size=whole(64, 'side of the stored images, pixels; a multiple of image_size', least=4),
-        num_train=whole(70_000, 'of `portraits`: people to train on', least=1),
-        num_validation=whole(1_000, 'of `portraits`: people held out', least=1),
-        num_test_identities=whole(100, 'of `portraits`: people seen from ten views each', least=1),
+        num_train=whole(70_000, 'of those that are drawn: people to train on', least=1),
+        num_validation=whole(1_000, 'of those that are drawn: people held out', least=1),
+        num_test_identities=whole(100, 'of those that are drawn: people seen from ten views each', least=1),
         dilation=one_of(
             'exclusive', 'overlap', 'none', meaning='thin classes widened before training: neighbours give way, masks overlap, or no dilation',
             source='the published data code overlaps; softmax masks can not'),

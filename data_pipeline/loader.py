@@ -14,11 +14,11 @@ import grain
 import numpy as np
 
 from cnerf_jax import semantics
-from data_pipeline import quiet_tfds
+from data_pipeline import depth_codec
+from data_pipeline import procedural
 from data_pipeline import stored_records
 from data_pipeline import transforms
 from data_pipeline import vocabularies
-from data_pipeline.portraits import builder as portraits_builder
 
 DEFAULT_DIR = '~/.cache/cnerf_jax/data'
 _REAL = 'real_portraits'  # what `python -m data_pipeline.prepare` calls its data sets
@@ -39,19 +39,22 @@ class DataSet:
   """
 
   def __init__(self, data_config: Any):
-    """Looks at the data set, which `portraits` need not be made for; see `open`."""
+    """Looks at the data set, which procedural ones need not be made for; see `open`."""
     if data_config.dilation not in transforms.DILATIONS:
       raise ValueError(f'data.dilation {data_config.dilation!r} is not known; use one of {", ".join(transforms.DILATIONS)}')
     self._config = data_config
     self.oracle_folder = _data_dir(data_config) / 'oracles'
-    if data_config.name == 'portraits':
-      made = _portraits_config(data_config)
+    self._procedural = procedural.SETS.get(data_config.name)
+    if self._procedural is not None:
+      made = self._procedural.config(data_config)
       self.num_train, self.num_validation = made.num_train, made.num_validation
       self.record_size = data_config.record_size
-      self.has_viewpoints, self.splits = True, ('train', 'validation', 'test')
-      vocabulary = vocabularies.vocabulary(semantics.FFHQ12.name)
+      self.has_viewpoints, self.splits = True, procedural.SPLITS
+      vocabulary = self._procedural.vocabulary
       if _prepared(data_config):
         stored_records.check(_dataset_dir(data_config))
+      else:
+        self._procedural.builder.check_installed()
     else:
       stored_records.check(_dataset_dir(data_config))
       records = self.open_split('train')
@@ -62,20 +65,9 @@ class DataSet:
     self._table = vocabulary.table(semantics.class_set(data_config.class_set))  # for each stored label its channel
 
   def prepare(self) -> None:
-    """Makes `portraits` if they are not there yet; shows a progress bar. OSError in one line if `data.dir` can't be written."""
-    data_config = self._config
-    if data_config.name != 'portraits' or _prepared(data_config):
-      return
-    data_dir = _data_dir(data_config)
-    try:
-      data_dir.mkdir(parents=True, exist_ok=True)
-      with quiet_tfds.quiet():
-        portraits_builder.Portraits(
-            data_dir=str(data_dir), config=_portraits_config(data_config), file_format='array_record',
-        ).download_and_prepare()
-    except OSError as error:
-      raise OSError(f'cannot write portraits to data.dir {data_dir} ({error.strerror or error}); '
-                    'set --config.data.dir to a folder you may write to, with free space') from error
+    """Draws a procedural data set that is not there yet; shows a progress bar. ValueError or OSError in one line if it can't be done."""
+    if self._procedural is not None and not _prepared(self._config):
+      self._procedural.make(_data_dir(self._config), self._procedural.config(self._config))
 
   def training_iterator(
       self, *, image_size: int, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1,
@@ -114,7 +106,7 @@ class DataSet:
     """A split in its own order as stacked arrays: those of a batch and, where the records have them, depth and identity.
 
     Args:
-      split: one of `splits`; the `test` of `portraits` has ten consecutive views of each person.
+      split: one of `splits`; the `test` of procedural ones has ten consecutive views of each person.
       image_size: side of the images, a divisor of the records' size. Depth is the block's nearest.
       max_examples: only the first so many.
       dilate: whether thin classes are dilated, if the config dilates at all.
@@ -131,7 +123,7 @@ class DataSet:
       records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
       part = self._to_example(records, image_size=image_size, dilate=dilate)
       if 'depth' in records:
-        part['depth'] = transforms.nearest_in_blocks(portraits_builder.decode_depth(records['depth']), image_size)
+        part['depth'] = transforms.nearest_in_blocks(depth_codec.decode(records['depth']), image_size)
       if 'identity' in records:
         part['identity'] = records['identity']
       parts.append(part)
@@ -154,11 +146,12 @@ class DataSet:
 
 
 def open(data_config: Any) -> DataSet:  # pylint: disable=redefined-builtin
-  """The data set of the `data` section of a config; `portraits` may not be made yet (`DataSet.prepare`).
+  """The data set of the `data` section of a config; a procedural one may not be made yet (`DataSet.prepare`).
 
   Raises:
-    FileNotFoundError: for a data set other than `portraits` that is not in `data.dir`.
-    ValueError: if its labels don't merge into the config's class set, the config names what can't be, or a shard is missing or damaged.
+    FileNotFoundError: for a data set that is not procedural and not in `data.dir`.
+    ValueError: if its labels don't merge into the config's class set, the config names what can't be, a shard is missing or damaged, or what
+      drawing a procedural one needs is not installed.
   """
   return DataSet(data_config)
 
@@ -182,16 +175,11 @@ def _data_dir(data_config: Any) -> pathlib.Path:
   return pathlib.Path(data_config.get('dir') or DEFAULT_DIR).expanduser()
 
 
-def _portraits_config(data_config: Any) -> portraits_builder.PortraitsConfig:
-  optional = {name: data_config[name] for name in ('num_validation', 'num_test_identities') if name in data_config}
-  return portraits_builder.portraits_config(data_config.record_size, data_config.num_train, **optional)
-
-
 def _prepared(data_config: Any) -> list[pathlib.Path]:
   """Every dataset_info.json of the data set; a version folder starts with a digit, an unfinished one does not."""
   data_dir, name = _data_dir(data_config), data_config.name
-  if name == 'portraits':
-    patterns = (f'{name}/{_portraits_config(data_config).name}/[0-9]*/',)
+  if name in procedural.SETS:
+    patterns = (f'{name}/{procedural.SETS[name].config(data_config).name}/[0-9]*/',)
   else:
     patterns = ('', f'{name}/', f'{name}/[0-9]*/', f'{name}/*/[0-9]*/', f'{_REAL}/size{data_config.record_size}/[0-9]*/')
   return [path for pattern in patterns for path in sorted(data_dir.glob(f'{pattern}dataset_info.json'))]
@@ -203,7 +191,7 @@ def _dataset_dir(data_config: Any) -> pathlib.Path:
     return found[-1].parent
   data_dir = _data_dir(data_config)
   sizes = sorted(int(path.parent.name.removeprefix('size')) for path in data_dir.glob(f'{_REAL}/size*/[0-9]*'))
-  if data_config.name == 'portraits':
+  if data_config.name in procedural.SETS:
     remedy = 'make it with data_pipeline.loader.open(config.data).prepare()'
   elif sizes:
     remedy = (f'there are records of {", ".join(map(str, sizes))} pixels: set --config.data.record_size to one of them, '

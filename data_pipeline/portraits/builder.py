@@ -16,11 +16,10 @@ import tensorflow_datasets as tfds
 import tqdm
 
 from cnerf_jax import camera as camera_lib
+from data_pipeline import depth_codec
 from data_pipeline.portraits import identity as identity_lib
 from data_pipeline.portraits import rendering
 
-# Depth is stored as 16 bits between the camera's near and far plane.
-_DEPTH_STEPS = 65535
 # Numbers of people: each split has its own range, so that no person is in two splits.
 _FIRST_IDENTITY = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
 _THREADS = 2
@@ -37,7 +36,7 @@ class PortraitsConfig(tfds.core.BuilderConfig):
   seed: int = 0
 
 
-def portraits_config(
+def data_set_config(
     record_size: int, num_train: int, *, num_validation: int = 1_000, num_test_identities: int = 100, seed: int = 0,
 ) -> PortraitsConfig:
   """A configuration whose name tells all that sets its contents, so that several live in one folder."""
@@ -48,6 +47,19 @@ def portraits_config(
       raise ValueError(f'data.{name} {value} must be at least 1')
   name = f'size{record_size}_train{num_train}_validation{num_validation}_test{num_test_identities}_seed{seed}'
   return PortraitsConfig(name=name, description=f'{num_train} people, {record_size} pixels', **sizes, seed=seed)
+
+
+def check_installed() -> None:
+  """Nothing but what training needs is needed."""
+
+
+def fetch() -> None:
+  """There is nothing to get."""
+
+
+def make(data_dir: str, config: PortraitsConfig) -> None:
+  """Draws the data set below `data_dir`, if it is not there; OSError if that can't be written."""
+  Portraits(data_dir=data_dir, config=config, file_format='array_record').download_and_prepare()
 
 
 class Portraits(tfds.core.GeneratorBasedBuilder):
@@ -96,17 +108,6 @@ def record_features(record_size: int) -> tfds.features.FeaturesDict:
   ))
 
 
-def encode_depth(depth: np.ndarray) -> np.ndarray:
-  """World units as 16 bits between near and far."""
-  fraction = (depth - camera_lib.NEAR) / (camera_lib.FAR - camera_lib.NEAR)
-  return np.round(np.clip(fraction, 0, 1) * _DEPTH_STEPS).astype(np.uint16)
-
-
-def decode_depth(encoded: np.ndarray) -> np.ndarray:
-  """World units, to 2e-6, from `encode_depth`."""
-  return (camera_lib.NEAR + encoded * ((camera_lib.FAR - camera_lib.NEAR) / _DEPTH_STEPS)).astype(np.float32)
-
-
 def split_views(split: str, config: PortraitsConfig) -> list[tuple[int, np.ndarray]]:
   """(identity index, viewpoint) of every picture of a split, in order."""
   first = _FIRST_IDENTITY[split]
@@ -137,7 +138,7 @@ def _records(views: list[tuple[int, np.ndarray]], config: PortraitsConfig) -> li
   picture = rendering.render_people(people, np.stack([view for _, view in views]), image_size=config.record_size)
   return [
       dict(image=_png(picture.image[i]), label=_png(picture.label[i]), viewpoint=viewpoint,
-           depth=encode_depth(picture.depth[i]), identity=identity_lib.to_vector(people[i]), identity_index=index)
+           depth=depth_codec.encode(picture.depth[i]), identity=identity_lib.to_vector(people[i]), identity_index=index)
       for i, (index, viewpoint) in enumerate(views)]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import semantics
+from data_pipeline import depth_codec
 from data_pipeline import loader
 from data_pipeline.portraits import builder
 from data_pipeline.portraits import identity
@@ -32,6 +33,7 @@ def prepared(tmp_path_factory):
   program = """
 import json, sys
 import ml_collections
+from data_pipeline import depth_codec
 from data_pipeline import loader
 loader.open(ml_collections.ConfigDict(json.loads(sys.argv[1]))).prepare()
 assert 'tensorflow' not in sys.modules
@@ -186,14 +188,14 @@ def test_interrupted_generation_leaves_nothing_that_looks_complete(tmp_path, mon
 def test_depth_survives_its_16_bits():
   """Encoding loses less than 2e-6 world units."""
   depth = np.linspace(camera_lib.NEAR, camera_lib.FAR, 1001, dtype=np.float32)
-  np.testing.assert_allclose(builder.decode_depth(builder.encode_depth(depth)), depth, atol=2e-6)
+  np.testing.assert_allclose(depth_codec.decode(depth_codec.encode(depth)), depth, atol=2e-6)
 
 
 def test_configurations_have_their_own_folders():
   """Data sets of different contents live side by side."""
-  names = {builder.portraits_config(size, count, seed=seed).name
+  names = {builder.data_set_config(size, count, seed=seed).name
            for size in (32, 64) for count in (10, 20) for seed in (0, 1)}
   assert len(names) == 8
   with pytest.raises(ValueError, match='data.num_train 0 must be at least 1'):
-    builder.portraits_config(32, 0)
+    builder.data_set_config(32, 0)
   assert identity.VECTOR_SIZE == builder.record_features(8)['identity'].shape[0]
