@@ -18,14 +18,14 @@ from cnerf_jax.evaluation import diversity
 SMALLEST_VALIDATION = 64  # a smaller validation split is used only if as many samples are not asked for
 _NUM_FRONTAL = 64  # examples whose spread is the diversity
 _SEED = 0  # which real examples are compared: the same ones at every evaluation
-_NAMES = ('image', 'semantic_mask', 'viewpoint')
+_NAMES = ('image', 'semantic_mask', 'viewpoint', 'depth')
 
 Examples = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class RealSets:
-  """Real examples, each set a dict of `image`, `semantic_mask` and, where cameras are known, `viewpoint`.
+  """Real examples, each set a dict of `image`, `semantic_mask` and, where they are known, `viewpoint` and `depth`.
 
   Attributes:
     split: what fakes are compared with is from it.

@@ -26,6 +26,7 @@ from cnerf_jax.evaluation import bars
 from cnerf_jax.evaluation import class_areas
 from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import diversity
+from cnerf_jax.evaluation import geometry
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
@@ -48,6 +49,7 @@ def evaluate(
     key: jax.Array,
     earlier: Mapping[str, Any] | None = None,
     limits: Mapping[str, float] = bars.BARS,
+    sample_depth: Sample | None = None,
 ) -> dict[str, Any]:
   """Scores a generator.
 
@@ -62,13 +64,14 @@ def evaluate(
     earlier: scores of the same run: their ceilings hold as long as the same real examples are compared with, which saves
       sampling the untrained generator.
     limits: what has to be reached, by score.
+    sample_depth: as `sample`, with the expected `depth` instead of the image; used where real examples have a depth.
 
   Returns:
     A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
     floor, ceiling, normalised), `classes` (by name, see `class_table.class_rows`), `mask_agreement` (over large
     classes), `mask_agreement_all`, `rare_agreement` (value, on_real, classes), `azimuth`, `elevation`, `oracle` (its
-    accuracy by split), `passed` (see `bars.passed`), `all_passed`, `ceilings`, `compared_with` (split, examples,
-    num_samples), `num_samples`.
+    accuracy by split), `relief` (see `geometry.relief`; None where depth is unknown), `passed` (see `bars.passed`),
+    `all_passed`, `ceilings`, `compared_with` (split, examples, num_samples), `num_samples`.
   """
   compared_with = {'split': real.split, 'examples': len(real.examples['image']), 'num_samples': real.num_samples}
   fakes, frontal_fakes = _draw_both(sample, key, real)
@@ -85,6 +88,7 @@ def evaluate(
       fakes['semantic_mask'], real.examples['semantic_mask'], class_set, labels, next(iter(accuracy.values()), None))
   scores |= _agreements(reading, fakes['viewpoint'], scores['classes'])
   scores['oracle'] = accuracy
+  scores['relief'] = _relief(sample_depth, key, real, class_set)
   scores['passed'] = bars.passed(scores, limits)
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
   return scores | {'ceilings': dict(ceilings), 'compared_with': compared_with, 'num_samples': real.num_samples}
@@ -115,6 +119,15 @@ def _agreements(reading, viewpoint, rows) -> dict[str, Any]:
       elevation=agreement.signed_correlation(reading.viewpoint[:, 1], viewpoint[:, 1]))
 
 
+def _relief(sample_depth, key, real, class_set) -> dict[str, Any] | None:
+  """Relief of samples at the viewpoints of the frontal real examples; None if either has no depth."""
+  if sample_depth is None or not {'depth', 'viewpoint'} <= real.frontal.keys():
+    return None
+  fakes = draw(sample_depth, key, len(real.frontal['depth']), real.frontal['viewpoint'], names=('depth', 'semantic_mask'))
+  fake, true = (geometry.class_depths(one['depth'], one['semantic_mask'], class_set) for one in (fakes, real.frontal))
+  return geometry.relief(fake, true, class_set)
+
+
 def _draw_both(sample, key, real) -> tuple[dict, dict]:
   """As many samples as are compared, and those at the viewpoints of the frontal real examples."""
   random_key, frontal_key = jax.random.split(key)
@@ -122,7 +135,10 @@ def _draw_both(sample, key, real) -> tuple[dict, dict]:
           draw(sample, frontal_key, len(real.frontal['image']), real.frontal.get('viewpoint')))
 
 
-def draw(sample: Sample, key: jax.Array, count: int, viewpoint: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def draw(
+    sample: Sample, key: jax.Array, count: int, viewpoint: np.ndarray | None = None, *,
+    names: tuple[str, ...] = ('image', 'semantic_mask', 'viewpoint'),
+) -> dict[str, np.ndarray]:
   """`count` samples, asked for in calls of one size; at the given viewpoints [count, 2], if any."""
   parts = []
   for index, start in enumerate(range(0, count, _SAMPLE_BATCH)):
@@ -132,8 +148,7 @@ def draw(sample: Sample, key: jax.Array, count: int, viewpoint: np.ndarray | Non
     else:
       part = np.take(viewpoint, np.arange(start, start + _SAMPLE_BATCH), axis=0, mode='clip')
       parts.append(sample(part_key, _SAMPLE_BATCH, viewpoint=part))
-  return {name: np.concatenate([np.asarray(part[name]) for part in parts])[:count]
-          for name in ('image', 'semantic_mask', 'viewpoint')}
+  return {name: np.concatenate([np.asarray(part[name]) for part in parts])[:count] for name in names}
 
 
 def _measure(examples, frontal_examples, reference) -> dict[str, float]:
@@ -163,6 +178,7 @@ def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
   for name in _AGREEMENTS:
     flat[name] = scores[name]
   flat['rare_agreement'] = scores['rare_agreement'] and scores['rare_agreement']['value']
+  flat['relief'] = scores['relief'] and scores['relief']['slope']
   for name, row in scores['classes'].items():
     flat[f'area_ratio_{name}'] = row['ratio']
     flat[f'presence_ratio_{name}'] = row['fake_presence'] / row['real_presence'] if row['real_presence'] else None
@@ -213,6 +229,10 @@ def format_table(scores: Mapping[str, Any]) -> str:
   rare = scores['rare_agreement'] or {'value': None, 'on_real': None, 'classes': ()}
   lines.append(f'{"rare_agreement":<18}{_number(rare["value"], ".3f"):>8}{"":>24}  {_bar_text(scores, "rare_agreement")}'
                f' (oracle on real {_number(rare["on_real"], ".2f")}; {", ".join(rare["classes"]) or "no class"})')
+  relief = scores['relief']
+  if relief is not None:
+    lines.append(f'{"relief":<18}{_number(relief["slope"], ".3f"):>8}{"":>24}  1: as deep as real, 0: flat, below 0: hollow'
+                 f' (error {_number(relief["error"], ".3f")})')
   rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third'}
   for name, rule in rules.items():
     row = scores['passed'][name]

@@ -22,6 +22,16 @@ from cnerf_jax.training import sharding
 
 def make_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
   """`sample(params, key, batch, viewpoint=None)`: unmixed portraits from random or given cameras, as NumPy arrays."""
+  return _make_sampler(generator, config, {'image': 'rgb', 'semantic_mask': 'semantic_mask'})
+
+
+def make_depth_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
+  """As `make_sampler`, with the expected depth instead of the image: a program of its own, so that images stay the same to the bit."""
+  return _make_sampler(generator, config, {'depth': 'depth', 'semantic_mask': 'semantic_mask'})
+
+
+def _make_sampler(generator, config, names):
+  """Samples of those fields of a rendering that `names` gives: {name of the sample: field}."""
 
   # this process's devices alone: only the first process evaluates
   mesh = sharding.make_mesh(jax.local_devices())
@@ -31,7 +41,7 @@ def make_sampler(generator: generator_lib.Generator, config: ml_collections.Conf
     camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
     rendering = sampler.render(
         generator, params, styles, camera, image_size=config.image_size, num_samples=config.num_samples)
-    return rendering.rgb, rendering.semantic_mask
+    return tuple(getattr(rendering, field) for field in names.values())
 
   draw = jax.jit(draw, in_shardings=(sharding.replicated(mesh), sharding.over_batch(mesh), sharding.over_batch(mesh)))
   draw_any = jax.jit(draw.__wrapped__)  # for batches that don't divide over the devices
@@ -42,8 +52,8 @@ def make_sampler(generator: generator_lib.Generator, config: ml_collections.Conf
       viewpoint = camera_lib.draw_viewpoints(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std)
     z = jax.random.normal(latent_key, (batch, generator.style_dim))
-    image, semantic_mask = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
-    return dict(image=np.asarray(image), semantic_mask=np.asarray(semantic_mask), viewpoint=np.asarray(viewpoint))
+    drawn = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
+    return {name: np.asarray(values) for name, values in zip(names, drawn)} | {'viewpoint': np.asarray(viewpoint)}
 
   return sample
 
@@ -94,7 +104,7 @@ class Evaluator:
     """
     self._config = config
     self._class_set = semantics.class_set(config.data.class_set)
-    self._sample = make_sampler(generator, config)
+    self._sample, self._sample_depth = make_sampler(generator, config), make_depth_sampler(generator, config)
     self._untrained = lambda key, batch, viewpoint=None: self._sample(untrained_params, key, batch, viewpoint)
     self._scores = None
     self._real = load_real(data, config)
@@ -118,7 +128,8 @@ class Evaluator:
     """Scores, also written to `scores.json`."""
     scores = scores_lib.evaluate(
         lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
-        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2), earlier=self._scores)
+        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2), earlier=self._scores,
+        sample_depth=lambda key, batch, viewpoint: self._sample_depth(params, key, batch, viewpoint))
     self._scores = scores
     scores_lib.write(scores, workdir, step)
     return scores
