@@ -15,7 +15,8 @@ from configs import checks
 from configs import default
 from configs import fields
 
-CONFIGS = ('default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'procedural', 'portraits32', 'portraits32_long', 'portraits64', 'smoke')
+CONFIGS = (
+    'default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'procedural', 'people64', 'portraits32', 'portraits32_long', 'portraits64', 'smoke')
 
 MESH = type('Mesh', (), {'size': 2})()
 
