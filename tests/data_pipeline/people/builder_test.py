@@ -178,7 +178,7 @@ def test_two_drawings_of_the_same_people_are_refused(ellipses, tmp_path, monkeyp
 def test_without_the_extra_one_line_says_how_to_get_it(tmp_path, monkeypatch):
   """Protects those who have not installed it: told before any work."""
   monkeypatch.setattr(installed.importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(ValueError, match=r'^data.name people needs the extra `people`: pip install -e .\[people\]$'):
+  with pytest.raises(ValueError, match=r"^data.name people needs the extra `people`: pip install -r requirements.txt -e '.\[people\]'$"):
     loader.open(data_config(tmp_path))
 
 

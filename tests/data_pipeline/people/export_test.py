@@ -104,7 +104,7 @@ def test_an_interrupted_export_goes_on(ellipses, tmp_path, monkeypatch):
 
 def test_a_killed_export_goes_on_byte_for_byte(people_assets, tmp_path):
   """Protects the same against kill -9, with the real people, whatever the number of processes."""
-  command = [sys.executable, '-m', 'data_pipeline.people', 'export', str(tmp_path / 'cut'), '--count', '64', '--size', '16']
+  command = [sys.executable, '-m', 'data_pipeline.people', 'export', str(tmp_path / 'cut'), '--count', '64', '--size', '16', '--seed', '0']
   process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
   while process.poll() is None and not list(tmp_path.glob('cut/.parts/*.npz')):
     time.sleep(0.02)
