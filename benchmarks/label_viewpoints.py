@@ -30,6 +30,7 @@ import numpy as np
 import optax
 
 from benchmarks import exports
+from benchmarks import machine
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import oracle_network
 from cnerf_jax.reporting import progress as progress_lib
@@ -223,9 +224,7 @@ def main(argv):
     for name, found in angles.items():
       print(f'{kind:<10}{name:<12}{found["correlation"]:>12.3f}{found["median_degrees"]:>13.2f}{found["slope"]:>7.2f}'
             f'{found["mean_difference_degrees"]:>22.2f}')
-  if _OUTPUT.value:
-    with pathlib.Path(_OUTPUT.value).open('a') as file:
-      file.write(json.dumps(row) + '\n')
+  machine.append(row, _OUTPUT.value)
 
 
 if __name__ == '__main__':

@@ -101,6 +101,11 @@ def report(row: dict, output: str | None) -> None:
   """Prints a row of metrics, one a line, and appends it to the file `output` as a line of JSON."""
   for name, value in row.items():
     print(f'{name:22s} {value:.4g}' if isinstance(value, float) else f'{name:22s} {value}')
+  append(row, output)
+
+
+def append(row: dict, output: str | None) -> None:
+  """Appends a row to the file `output`, if there is one, as a line of JSON."""
   if output:
     with pathlib.Path(output).open('a') as file:
       file.write(json.dumps(row) + '\n')

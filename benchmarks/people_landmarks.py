@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 import importlib.util
-import json
 import pathlib
 
 from absl import app
@@ -20,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import exports
+from benchmarks import machine
 from cnerf_jax.reporting import progress as progress_lib
 
 GROUPS = {'jaw': range(17), 'brows': range(17, 27), 'nose': range(27, 36), 'eyes': range(36, 48), 'mouth': range(48, 68), 'all': range(68)}
@@ -105,9 +105,7 @@ def main(argv):
   for name, error in row['median_error'].items():
     print(f'{name:<6} ' + ('-' if error is None else f'{error:.2%} of the eye distance (median)'))
   print(f'not found: {", ".join(row["not_found"][:20]) or "none"}')
-  if _OUTPUT.value:
-    with pathlib.Path(_OUTPUT.value).open('a') as file:
-      file.write(json.dumps(row) + '\n')
+  machine.append(row, _OUTPUT.value)
 
 
 if __name__ == '__main__':

@@ -6,8 +6,6 @@ its pixels, in sides of the picture. With a second folder (label maps of photogr
 a spread outside a factor of 1.5 is marked. Prints the table and appends it to --output as JSON.
 """
 
-import json
-import pathlib
 
 from absl import app
 from absl import flags
@@ -15,6 +13,7 @@ from jaxtyping import UInt8
 import numpy as np
 
 from benchmarks import exports
+from benchmarks import machine
 from data_pipeline import vocabularies
 
 PRESENT = 0.0005  # of the picture: a label with fewer pixels counts as not there
@@ -86,9 +85,7 @@ def main(argv):
   if _REFERENCE.value:
     outside = [name for name, row in rows.items() if not row['within']]
     print(f'{len(rows) - len(outside)} of {len(rows)} within a factor of {_FACTOR.value:g}; outside: {", ".join(outside) or "none"}')
-  if _OUTPUT.value:
-    with pathlib.Path(_OUTPUT.value).open('a') as file:
-      file.write(json.dumps(dict(benchmark='people_statistics', images=len(names), rows=rows)) + '\n')
+  machine.append(dict(benchmark='people_statistics', images=len(names), rows=rows), _OUTPUT.value)
 
 
 if __name__ == '__main__':

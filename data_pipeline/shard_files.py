@@ -7,15 +7,21 @@ enters the data set under a second name, which takes no space.
 from collections.abc import Mapping, Sequence
 import contextlib
 import errno
+import io
 import os
 import pathlib
 import shutil
 from typing import Any
 
 from array_record.python import array_record_module
+from jaxtyping import UInt8
+import numpy as np
+from PIL import Image
 import tensorflow_datasets as tfds
 
 from cnerf_jax.persistence import atomic_files
+
+_LARGEST_RAW = 128  # pixels a side
 
 
 class ShardFile:
@@ -69,7 +75,41 @@ def count_records(path: str | os.PathLike) -> int:
   return count
 
 
-def set_splits(builder: tfds.core.DatasetBuilder, parts: Mapping[str, Sequence[tuple[str, int, int]]]) -> None:
+class ShardsBuilder(tfds.core.dataset_builder.FileReaderBuilder, skip_registration=True):
+  """A TFDS builder that puts finished shards together: its config's `parts`, by split (path, number of records, bytes of records)."""
+
+  VERSION = tfds.core.Version('1.0.0')
+  RELEASE_NOTES = {'1.0.0': 'First release.'}
+  url_infos = None  # nothing is downloaded; TFDS would look for checksums through a package it does not install
+
+  def _download_and_prepare(self, dl_manager, download_config=None) -> None:
+    del dl_manager, download_config
+    _set_splits(self, self.builder_config.parts)
+
+  def _as_dataset(self, *args, **kwargs):
+    raise NotImplementedError('records are in array_record files; use as_data_source()')
+
+
+def image_feature(record_size: int) -> tfds.features.FeatureConnector:
+  """Square images as raw bytes if `is_raw`, else as PNG."""
+  if is_raw(record_size):
+    return tfds.features.Tensor(shape=(record_size, record_size, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)
+  return tfds.features.Image(shape=(record_size, record_size, 3), encoding_format='png')
+
+
+def is_raw(record_size: int) -> bool:
+  """Whether images of this many pixels a side are stored as they are: fastest to read, until PNG saves too much space to pass over."""
+  return record_size <= _LARGEST_RAW
+
+
+def png(pixels: UInt8[np.ndarray, 'height width channels'], *, compress_level: int) -> bytes:
+  """An image as a PNG file; level 1 is fast, 3 smaller."""
+  buffer = io.BytesIO()
+  Image.fromarray(pixels).save(buffer, 'PNG', compress_level=compress_level)
+  return buffer.getvalue()
+
+
+def _set_splits(builder: tfds.core.DatasetBuilder, parts: Mapping[str, Sequence[tuple[str, int, int]]]) -> None:
   """Gives finished shards their names in the folder that a builder prepares, and tells the builder of them.
 
   Args:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+import contextlib
 import fcntl
 import os
+
+from cnerf_jax.persistence import atomic_files
 
 
 class InUse(Exception):
@@ -34,3 +38,18 @@ def acquire(path: str | os.PathLike) -> int:
 def release(lock: int) -> None:
   """Lets another process have the lock."""
   os.close(lock)
+
+
+@contextlib.contextmanager
+def held(path: str | os.PathLike, refusal: str) -> Iterator[None]:
+  """Holds the lock on the file at `path`; ValueError with the words of `refusal` if another process has it, OSError in one line."""
+  try:
+    lock = acquire(path)
+  except InUse:
+    raise ValueError(refusal) from None
+  except OSError as error:
+    raise atomic_files.explained(error, 'write to', os.path.dirname(path)) from error
+  try:
+    yield
+  finally:
+    release(lock)

@@ -15,7 +15,7 @@ import numpy as np
 
 from data_pipeline.people import background_shapes as shapes_lib
 from data_pipeline.people import noise
-from data_pipeline.people import skin as skin_lib
+from data_pipeline.people import srgb
 
 FIELD_OF_VIEW_RADIANS = math.pi / 15  # of `cnerf_jax.camera`
 _LATTICE = 80  # points to a field of view
@@ -64,7 +64,7 @@ def draw(rng: np.random.Generator, light: str = 'studio') -> Background:
     KeyError: no such light.
   """
   kind = KINDS[rng.choice(len(KINDS), p=_CHANCES[light])]
-  colours = [skin_lib.srgb_to_linear(np.clip(np.array(_PLAIN[i]) + rng.normal(0, 12, 3), 4, 250)) for i in rng.integers(len(_PLAIN), size=3)]
+  colours = [srgb.to_linear(np.clip(np.array(_PLAIN[i]) + rng.normal(0, 12, 3), 4, 250)) for i in rng.integers(len(_PLAIN), size=3)]
   if kind in ('gradient', 'wall'):
     colours[1] = colours[0] * rng.uniform(0.35, 1.0)
   tuples = [tuple(float(value) for value in colour) for colour in colours]

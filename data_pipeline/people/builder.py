@@ -33,7 +33,6 @@ NUM_LANDMARKS = 68
 _FIRST_PERSON = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
 _RECORDS_A_SHARD = 256  # a killed run loses at most so many
 _PICTURES_A_TASK = 8
-_LARGEST_RAW = 128  # pixels a side: raw bytes are the fastest to read; above, PNG saves too much space to pass over
 
 
 @dataclasses.dataclass
@@ -80,13 +79,10 @@ def fetch() -> None:
   assets.forget()  # the workers read them for themselves; a training has no use for them
 
 
-class People(tfds.core.dataset_builder.FileReaderBuilder):
+class People(shard_files.ShardsBuilder):
   """Drawn people with known camera, label map, depth, normals, landmarks and identity."""
 
   name = NAME
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
-  url_infos = None  # nothing is downloaded; TFDS would look for checksums through a package it does not install
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
@@ -97,24 +93,12 @@ class People(tfds.core.dataset_builder.FileReaderBuilder):
         metadata=tfds.core.MetadataDict(vocabulary=vocabularies.CELEBAMASK_HQ.name, labels=list(vocabularies.CELEBAMASK_HQ.labels)),
         disable_shuffling=True)  # the test split keeps people and views in order; training shuffles on reading
 
-  def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-    """Puts finished shards together."""
-    del dl_manager, download_config
-    shard_files.set_splits(self, self.builder_config.parts)
-
-  def _as_dataset(self, *args, **kwargs):
-    raise NotImplementedError('records are in array_record files; use as_data_source()')
-
 
 def record_features(record_size: int, vector_size: int) -> tfds.features.FeaturesDict:
   """What a record contains; docs/people.md has the meaning and the unit of each."""
   square = (record_size, record_size)
-  if record_size <= _LARGEST_RAW:
-    image = tfds.features.Tensor(shape=(*square, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)
-  else:
-    image = tfds.features.Image(shape=(*square, 3), encoding_format='png')
   return tfds.features.FeaturesDict(dict(
-      image=image,
+      image=shard_files.image_feature(record_size),
       label=tfds.features.Tensor(shape=square, dtype=np.uint8, encoding=tfds.features.Encoding.ZLIB),
       viewpoint=tfds.features.Tensor(shape=(2,), dtype=np.float32),
       depth=tfds.features.Tensor(shape=square, dtype=np.uint16, encoding=tfds.features.Encoding.ZLIB),
@@ -157,7 +141,8 @@ def make(data_dir: str, config: PeopleConfig, processes: int = workers.PROCESSES
   config = dataclasses.replace(config, vector_size=person_lib.VECTOR_SIZE)
   folder = pathlib.Path(data_dir) / f'.{NAME}' / f'{config.name}-{People.VERSION}'
   folder.mkdir(parents=True, exist_ok=True)
-  with _alone(folder):
+  with folder_lock.held(
+      folder / 'lock', f'another process is drawing these people in {folder}; wait for it, or stop it'):
     try:
       parts = _make_shards(folder, config, processes)
     except OSError as error:
@@ -170,19 +155,6 @@ def make(data_dir: str, config: PeopleConfig, processes: int = workers.PROCESSES
     shutil.rmtree(folder)  # the data set's files are these under other names
   with contextlib.suppress(OSError):
     folder.parent.rmdir()  # unless others are being drawn
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path):
-  """Keeps a second process from drawing the same."""
-  try:
-    lock = folder_lock.acquire(folder / 'lock')
-  except folder_lock.InUse:
-    raise ValueError(f'another process is drawing these people in {folder}; wait for it, or stop it') from None
-  try:
-    yield
-  finally:
-    folder_lock.release(lock)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +205,7 @@ def _drawn(shards: list[_Shard], config: PeopleConfig, processes: int) -> Iterat
   tasks = (
       records.Task(
           config.seed, tuple(view(shard.split, position, config) for position in range(start, min(start + _PICTURES_A_TASK, shard.stop))),
-          config.record_size, config.record_size <= _LARGEST_RAW)
+          config.record_size, shard_files.is_raw(config.record_size))
       for shard in shards for start in range(shard.start, shard.stop, _PICTURES_A_TASK))
   yield from workers.in_order(records.draw, tasks, processes)
 

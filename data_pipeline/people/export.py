@@ -187,18 +187,12 @@ def _claim(folder: pathlib.Path, settings: Settings) -> None:
 @contextlib.contextmanager
 def _alone(folder: pathlib.Path):
   """Keeps a second export out of the folder at the same time."""
-  try:
-    lock = folder_lock.acquire(folder / '.lock')
-  except folder_lock.InUse:
-    raise ValueError(f'another export is writing to {folder}; wait for it, stop it, or choose another folder') from None
-  except OSError as error:
-    raise atomic_files.explained(error, 'write to', folder) from error
-  try:
-    yield
-  finally:
-    with contextlib.suppress(OSError):
-      (folder / '.lock').unlink()
-    folder_lock.release(lock)
+  with folder_lock.held(folder / '.lock', f'another export is writing to {folder}; wait for it, stop it, or choose another folder'):
+    try:
+      yield
+    finally:
+      with contextlib.suppress(OSError):
+        (folder / '.lock').unlink()
 
 
 def _clear(folder: pathlib.Path) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 from jaxtyping import Float32
 import numpy as np
 
-from data_pipeline.people import skin as skin_lib
+from data_pipeline.people import srgb
 from data_pipeline.people import traits as traits_lib
 
 RADII, ANGLES = 32, 64
@@ -45,7 +45,7 @@ def draw(rng: np.random.Generator, traits: traits_lib.Traits) -> Eyes:
   light = traits.ancestry[2] * np.clip(1.35 - 2.2 * traits.melanin, 0, 1)
   choice, may_be_light = rng.choice(len(_COLOURS), p=_CHANCES), rng.random() < light
   inner, outer = _COLOURS[choice] if may_be_light else _BROWN
-  varied = lambda colour: tuple(float(v) for v in skin_lib.srgb_to_linear(np.clip(np.array(colour) * rng.uniform(0.85, 1.2), 5, 230)))
+  varied = lambda colour: tuple(float(v) for v in srgb.to_linear(np.clip(np.array(colour) * rng.uniform(0.85, 1.2), 5, 230)))
   return Eyes(
       inner=varied(inner), outer=varied(outer), rim=float(rng.uniform(0.35, 0.9)), pupil=float(rng.uniform(0.13, 0.24)),
       redness=float(rng.beta(1.5, 4)), yellowness=float(np.clip(rng.normal(0.2 + 0.4 * traits.melanin, 0.15), 0, 1)),

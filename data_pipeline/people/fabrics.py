@@ -6,6 +6,7 @@ from jaxtyping import Float
 from jaxtyping import Float32
 import numpy as np
 
+from data_pipeline.people import srgb
 from data_pipeline.people import sweeps
 
 PATTERNS = ('plain', 'heather', 'stripes', 'pinstripes', 'checks', 'dots', 'floral', 'leopard')
@@ -30,10 +31,9 @@ class Fabric:
   scale: float
 
 
-def linear(srgb: str) -> tuple[float, float, float]:
+def linear(hexadecimal: str) -> tuple[float, float, float]:
   """Linear albedo of '#rrggbb'."""
-  value = np.array([int(srgb[i:i + 2], 16) for i in (1, 3, 5)]) / 255
-  return tuple(float(x) for x in np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4))
+  return tuple(float(value) for value in srgb.to_linear([int(hexadecimal[i:i + 2], 16) for i in (1, 3, 5)]))
 
 
 def draw_colour(rng: np.random.Generator, dark: float, light: float) -> tuple[float, float, float]:

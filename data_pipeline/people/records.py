@@ -5,14 +5,13 @@ so that the background, which has none, is 128 exactly.
 """
 
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from data_pipeline import depth_codec
+from data_pipeline import shard_files
 from data_pipeline.people import person as person_lib
 from data_pipeline.people import portrayal
 
@@ -42,8 +41,9 @@ def draw(task: Task) -> list[dict[str, Any]]:
 def _draw_one(task: Task, index: int, viewpoint: tuple[float, float]) -> dict[str, Any]:
   person, picture = portrayal.draw(task.seed, index, viewpoint, image_size=task.image_size)
   return dict(
-      image=picture.image if task.raw else _png(picture.image), label=picture.label, viewpoint=np.array(viewpoint, np.float32),
-      depth=depth_codec.encode(picture.depth), normal=_png(encode_normals(picture.normal)),
+      image=picture.image if task.raw else shard_files.png(picture.image, compress_level=1), label=picture.label,
+      viewpoint=np.array(viewpoint, np.float32),
+      depth=depth_codec.encode(picture.depth), normal=shard_files.png(encode_normals(picture.normal), compress_level=1),
       landmarks=np.asarray(picture.landmarks, np.float32), identity=np.asarray(person_lib.to_vector(person), np.float32),
       identity_index=index)
 
@@ -58,9 +58,3 @@ def decode_normals(encoded: UInt8[np.ndarray, '*shape 3']) -> Float[np.ndarray, 
   normals = (encoded.astype(np.float32) - 128) / 127
   lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
   return normals / np.where(lengths > 0, lengths, 1)
-
-
-def _png(pixels: UInt8[np.ndarray, 'height width channels']) -> bytes:
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, 'PNG', compress_level=1)
-  return buffer.getvalue()

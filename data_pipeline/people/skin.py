@@ -15,6 +15,7 @@ import numpy as np
 from data_pipeline.people import head_model as head_model_lib
 from data_pipeline.people import noise
 from data_pipeline.people import skin_regions as regions_lib
+from data_pipeline.people import srgb
 from data_pipeline.people import traits as traits_lib
 
 # sRGB of skin by melanin.
@@ -107,7 +108,7 @@ def draw(rng: np.random.Generator, traits: traits_lib.Traits) -> Skin:
   pale_gene = max(traits.ancestry[2] - 0.4, 0)
   freckles = rng.uniform(0.3, 1.0) if rng.random() < 0.45 * pale_gene else positive(0.06, 0.08) * fair
   shaven = 0.0 if traits.female else float(rng.beta(1.5, 1.9)) * float(np.interp(age, (16, 24), (0.35, 1.0)))
-  coloured = lambda colours: tuple(float(v) for v in srgb_to_linear(
+  coloured = lambda colours: tuple(float(v) for v in srgb.to_linear(
       np.clip(np.asarray(colours[rng.integers(len(colours))]) + rng.normal(0, _COLOURED_STD, 3), 5, 250)))
   return Skin(
       melanin=float(np.clip(traits.melanin + rng.normal(0, 0.02), 0, 1)), haemoglobin=float(np.clip(rng.normal(0.06, 0.1), -0.1, 0.35)),
@@ -150,13 +151,7 @@ def inner_mouth(skin: Skin) -> Float[np.ndarray, '3']:
   return np.array([0.32, 0.085, 0.075]) * (1 - 0.35 * skin.melanin)
 
 
-def srgb_to_linear(values: np.ndarray) -> np.ndarray:
-  """Linear light in [0, 1] of sRGB values in [0, 255]."""
-  values = np.asarray(values, np.float64) / 255
-  return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-_ABSORPTION = -np.log(srgb_to_linear(np.array(_TONES)))
+_ABSORPTION = -np.log(srgb.to_linear(np.array(_TONES)))
 
 
 def _melanin_slope(melanin: float) -> np.ndarray:

@@ -6,14 +6,12 @@ vocabulary of the labels, so that a reader knows how they merge.
 
 import dataclasses
 import filecmp
-import io
 import json
 import os
 import pathlib
 import shutil
 
 import numpy as np
-from PIL import Image
 import tensorflow_datasets as tfds
 
 from data_pipeline import quiet_tfds
@@ -21,8 +19,6 @@ from data_pipeline import shard_files
 from data_pipeline import vocabularies
 
 NAME = 'real_portraits'
-# Raw bytes are the fastest to read; above this many pixels a side PNG saves too much space to pass over.
-_LARGEST_RAW = 128
 
 
 @dataclasses.dataclass
@@ -42,13 +38,10 @@ class RealPortraitsConfig(tfds.core.BuilderConfig):
   fingerprint: str = ''
 
 
-class RealPortraits(tfds.core.dataset_builder.FileReaderBuilder):
+class RealPortraits(shard_files.ShardsBuilder):
   """Photographs of people with label maps of the 19 CelebAMask-HQ labels."""
 
   name = NAME
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First release.'}
-  url_infos = None  # nothing is downloaded; TFDS would look for checksums through a package it does not install
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
@@ -60,24 +53,12 @@ class RealPortraits(tfds.core.dataset_builder.FileReaderBuilder):
             vocabulary=vocabularies.CELEBAMASK_HQ.name, labels=list(vocabularies.CELEBAMASK_HQ.labels), fingerprint=config.fingerprint),
         disable_shuffling=True)
 
-  def _download_and_prepare(self, dl_manager, download_config=None) -> None:
-    """Puts finished shards together."""
-    del dl_manager, download_config
-    shard_files.set_splits(self, self.builder_config.parts)
-
-  def _as_dataset(self, *args, **kwargs):
-    raise NotImplementedError('records are in array_record files; use as_data_source()')
-
 
 def features(record_size: int, has_viewpoints: bool) -> tfds.features.FeaturesDict:
   """What a record contains. `label` are CelebAMask-HQ labels, `viewpoint` (azimuth, elevation) in radians."""
   square = (record_size, record_size)
-  if record_size <= _LARGEST_RAW:
-    image = tfds.features.Tensor(shape=(*square, 3), dtype=np.uint8, encoding=tfds.features.Encoding.BYTES)
-  else:
-    image = tfds.features.Image(shape=(*square, 3), encoding_format='png')
   found = dict(
-      image=image,
+      image=shard_files.image_feature(record_size),
       label=tfds.features.Tensor(shape=square, dtype=np.uint8, encoding=tfds.features.Encoding.ZLIB),
       name=tfds.features.Text())
   if has_viewpoints:
@@ -90,7 +71,7 @@ class ShardWriter:
 
   def __init__(self, path: str, record_size: int, has_viewpoints: bool):
     self._file = shard_files.ShardFile(path, features(record_size, has_viewpoints))
-    self._raw = record_size <= _LARGEST_RAW
+    self._raw = shard_files.is_raw(record_size)
 
   @property
   def num_bytes(self) -> int:
@@ -99,7 +80,7 @@ class ShardWriter:
 
   def write(self, image: np.ndarray, labels: np.ndarray, name: str, viewpoint: tuple[float, float] | None) -> None:
     """Adds a record."""
-    example = dict(image=image if self._raw else _png(image), label=labels, name=name)
+    example = dict(image=image if self._raw else shard_files.png(image, compress_level=3), label=labels, name=name)
     if viewpoint is not None:
       example['viewpoint'] = np.array(viewpoint, np.float32)
     self._file.write(example)
@@ -147,9 +128,3 @@ def _has_shards(folder: pathlib.Path, config: RealPortraitsConfig) -> bool:
       except OSError:
         return False
   return True
-
-
-def _png(pixels: np.ndarray) -> bytes:
-  buffer = io.BytesIO()
-  Image.fromarray(pixels).save(buffer, 'PNG', compress_level=3)
-  return buffer.getvalue()
