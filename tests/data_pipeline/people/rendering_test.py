@@ -60,6 +60,17 @@ def test_positive_azimuth_moves_the_nose_to_the_left(bare):
     assert beside(right) < beside(front) - 2 and beside(left) > beside(front) + 2
 
 
+def test_left_parts_lie_on_the_right_of_the_picture(bare):
+  """`l_` is the person's left, in the picture's right half when seen from the front: eyes, brows and ears."""
+  for _, _, (front, *_) in bare:
+    for left, right in ((4, 5), (6, 7), (8, 9)):
+      if (front.label == left).any():
+        assert np.flatnonzero((front.label == left).any(axis=0)).mean() > SIZE / 2
+      if (front.label == right).any():
+        assert np.flatnonzero((front.label == right).any(axis=0)).mean() < SIZE / 2
+    assert (front.label == 4).any() and (front.label == 5).any()
+
+
 def test_positive_elevation_looks_down(bare):
   """From above, the tip of the nose comes nearer to the mouth."""
   for _, scene, _ in bare:
@@ -124,6 +135,54 @@ def test_framing_is_a_similarity_of_the_picture(bare):
   np.testing.assert_allclose(moved, exact @ turn.T + [0.05, -0.02], atol=1e-4)
 
 
+def resolved(labels, depths):
+  """(label, depth, normal) of one pixel from its four samples; the normal's x is the sample's number."""
+  label, depth = np.array(labels, np.uint8).reshape(2, 2), np.array(depths, np.float32).reshape(2, 2)
+  normal = np.zeros((2, 2, 3), np.float32)
+  normal[..., 0] = np.arange(4).reshape(2, 2)
+  kind = (label > 0).astype(np.uint8)
+  linear = np.arange(12, dtype=np.float32).reshape(2, 2, 3) / 12
+  found = rendering._resolve(linear, label, depth, normal, kind, rendering._TIE_ORDER, 1)  # pylint: disable=protected-access
+  np.testing.assert_allclose(found[0][0, 0], linear.mean(axis=(0, 1)), atol=1e-6)
+  return int(found[1][0, 0]), float(found[2][0, 0]), float(found[3][0, 0, 0])
+
+
+@pytest.mark.parametrize('labels, depths, expected', [
+    ((1, 1, 1, 2), (0.9, 0.8, 1.0, 0.5), (1, 0.8, 1.0)),  # the majority, and the nearest of its samples
+    ((2, 1, 1, 1), (0.9, 0.8, 0.7, 0.95), (1, 0.7, 2.0)),
+    ((1, 1, 4, 4), (0.9, 0.8, 1.0, 0.95), (4, 0.95, 3.0)),  # the smaller class wins a tie
+    ((13, 0, 0, 0), (0.9, 1.12, 1.12, 1.12), (0, 1.12, 0.0)),  # one strand is no hair yet; the background has no normal
+    ((13, 13, 0, 0), (0.9, 0.95, 1.12, 1.12), (13, 0.9, 0.0))])
+def test_pixel_is_the_majority_of_its_samples(labels, depths, expected):
+  """Label, depth and normal of a pixel belong to the same sample; its colour is the mean of all."""
+  np.testing.assert_allclose(resolved(labels, depths), expected, atol=1e-6)
+
+
+def test_key_light_comes_from_where_it_stands(bare):
+  """From the person's left it lights the left cheek, the picture's right, and from the right the other one."""
+  person = bare[1][0]
+  side = {}
+  for azimuth in (-1.2, 1.2):
+    lighting = dataclasses.replace(person.lighting, key_azimuth=azimuth, key_part=0.8, rim=0.0)
+    picture = rendering.render(dataclasses.replace(person, lighting=lighting), (0.0, 0.0), image_size=SIZE)
+    skin, half = picture.label == SKIN, np.arange(SIZE) < SIZE // 2
+    side[azimuth] = picture.image[skin & ~half].mean() - picture.image[skin & half].mean()
+  assert side[1.2] > 20 and side[-1.2] < -20
+
+
+def test_eyes_have_irises():
+  """Pupils are dark and whites are bright: the eye's texture lies about its gaze."""
+  person = next(person for person in (person_lib.draw(3, index) for index in range(40)) if not person.glasses and not person.hat)
+  open_eyed = dataclasses.replace(person, expression=dataclasses.replace(person.expression, units=(), gaze_yaw=0.0, gaze_pitch=0.0))
+  picture = rendering.render(open_eyed, (0.0, 0.0), image_size=256)
+  for label in (4, 5):
+    colour = picture.image[picture.label == label].astype(float)
+    brightness = colour.mean(axis=-1)
+    assert np.quantile(brightness, 0.05) < 0.5 * np.quantile(brightness, 0.9)
+    white = colour[brightness > np.quantile(brightness, 0.8)].mean(axis=0)
+    assert np.ptp(white) < 0.4 * white.max()  # and grey, whatever the light
+
+
 REGION_LABELS = {
     'nose': (2,), 'eyes': (4, 5), 'mouth': (10, 11, 12), 'brows': (6, 7), 'ears': (8, 9, 15), 'hair': (13,), 'glasses': (3,), 'hat': (13, 14)}
 
@@ -179,5 +238,9 @@ def test_what_is_worn_can_be_exchanged(people_assets, region):
   before, after = edited_pair(plain, wearer, region)
   label = REGION_LABELS[region][-1]
   assert not (before.label == label).any() and (after.label == label).sum() > 30
+  if region == 'glasses':  # lenses are labelled as their frame is, not as what is seen through them
+    for points in (range(36, 42), range(42, 48)):
+      x, y = after.landmarks[list(points), :2].mean(axis=0).astype(int)
+      assert after.label[y, x] == label
   taken_off = edits.exchange(edits.exchange(plain, wearer, region), plain, region)
   assert taken_off == plain
