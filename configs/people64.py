@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 150
+  config.num_steps = 300
   config.batch_size = 8
   config.num_samples = 12
 
@@ -43,7 +43,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.report_every = 20
   config.sheet_every = 50
-  config.evaluate_every = 150
+  config.evaluate_every = 100
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
   config.checkpoint_every = 50

@@ -177,7 +177,7 @@ def _beads(colour, places: np.ndarray, radii, stretch=(1, 1, 1), **material) -> 
 
 
 def _stud(earrings, lobe, side, rng):
-  radius = 0.036 + 0.045 * earrings.size
+  radius = 0.042 + 0.05 * earrings.size
   setting = _circle(radius, 24) @ _facing(np.pi / 2 - 0.5, side) + lobe
   return [_beads(earrings.gem, lobe + np.array([side * 0.01, 0, 0.01]), radius, stretch=(0.8, 1, 0.8)),
           _wire(earrings, setting, 0.011, closed=True)]
@@ -187,7 +187,7 @@ def _hoop(earrings, lobe, side, rng):
   radius = 0.09 + 0.3 * earrings.size ** 1.3
   facing = _facing(earrings.turn + 0.1 * rng.standard_normal(), side)
   path = _circle(radius, 56) @ facing + lobe + np.array([side * 0.012, -radius, 0])
-  return [_wire(earrings, path, 0.016 + 0.026 * ((earrings.key % 100) / 100) ** 2, closed=True, up=facing[2], sides=9)]
+  return [_wire(earrings, path, 0.02 + 0.032 * ((earrings.key % 100) / 100) ** 2, closed=True, up=facing[2], sides=9)]
 
 
 def _hook(earrings, lobe, side, length):
@@ -198,7 +198,7 @@ def _hook(earrings, lobe, side, length):
 
 def _drop(earrings, lobe, side, rng):
   length = 0.08 + 0.22 * rng.random()
-  size = 0.06 + 0.06 * earrings.size
+  size = 0.07 + 0.07 * earrings.size
   tip = lobe - np.array([0, length, 0])
   drop = sweeps.revolved(_DROP * size, sides=16) * np.array([1, 1, 0.8]) + tip - np.array([0, 1.7 * size, 0])
   gem = sweeps.grid_mesh(drop, np.array(earrings.gem), EARRING, wrap_columns=True, **_GEM)
