@@ -23,7 +23,7 @@ from data_pipeline import vocabularies
 DEFAULT_DIR = '~/.cache/cnerf_jax/data'
 _REAL = 'real_portraits'  # what `python -m data_pipeline.prepare` calls its data sets
 _RECORDS_AT_ONCE = 256
-_TRAINED_ON = ('image', 'label', 'viewpoint')
+_TRAINED_ON = ('image', 'label', 'viewpoint', 'viewpoint_confidence')
 
 
 class DataSet:
@@ -34,6 +34,8 @@ class DataSet:
     num_validation: number of validation examples; 0 without such a split.
     record_size: side of the stored images, pixels.
     has_viewpoints: whether cameras are known.
+    viewpoint_moments: mean (azimuth, elevation) of prepared photographs' cameras and their standard deviations, radians; None where the
+      records don't say.
     splits: names of the splits.
     oracle_folder: where oracles trained on it are kept.
   """
@@ -45,6 +47,7 @@ class DataSet:
     self._config = data_config
     self.oracle_folder = _data_dir(data_config) / 'oracles'
     self._procedural = procedural.SETS.get(data_config.name)
+    self.viewpoint_moments = None
     if self._procedural is not None:
       made = self._procedural.config(data_config)
       self.num_train, self.num_validation = made.num_train, made.num_validation
@@ -61,6 +64,7 @@ class DataSet:
       self.num_train, self.has_viewpoints, self.splits = len(records), records.has_viewpoints, records.splits
       self.num_validation = len(self.open_split('validation')) if 'validation' in self.splits else 0
       self.record_size = records.record_size
+      self.viewpoint_moments = records.viewpoint_moments
       vocabulary = records.vocabulary
     self._table = vocabulary.table(semantics.class_set(data_config.class_set))  # for each stored label its channel
 
@@ -72,7 +76,7 @@ class DataSet:
   def training_iterator(
       self, *, image_size: int, batch_size: int, seed: int, shard_index: int = 0, shard_count: int = 1,
   ) -> grain.DatasetIterator:
-    """Endless shuffled batches of the train split: `image`, `semantic_mask` and, where records have it, `viewpoint`.
+    """Endless shuffled batches of the train split: `image`, `semantic_mask` and, where records have them, `viewpoint` and its confidence.
 
     Args:
       image_size: side of the images, a divisor of the records' size.
@@ -95,7 +99,7 @@ class DataSet:
     # Numbers of records go through grain one by one, records a batch at a time: grain's own bookkeeping costs more than reading them.
     dataset = grain.MapDataset.range(len(source))[shard_index::shard_count].seed(seed).shuffle().repeat().batch(batch_size)
     dataset = dataset.map(lambda indices: _stack([source[index] for index in indices]))
-    to_batch = lambda records: self._to_example(records, image_size=image_size)
+    to_batch = lambda records: self.to_example(records, image_size=image_size)
     if self._config.get('flip', False):
       dataset = dataset.random_map(lambda records, rng: mirror(records, rng.random(batch_size) < 0.5, source.vocabulary))
     return iter(dataset.map(to_batch).to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)))
@@ -121,7 +125,7 @@ class DataSet:
     for start in range(0, count, _RECORDS_AT_ONCE):
       records = source.__getitems__(range(start, min(start + _RECORDS_AT_ONCE, count)))
       records = {name: np.stack([record[name] for record in records]) for name in records[0] if name != 'name'}
-      part = self._to_example(records, image_size=image_size, dilate=dilate)
+      part = self.to_example(records, image_size=image_size, dilate=dilate)
       if 'depth' in records:
         part['depth'] = transforms.nearest_in_blocks(depth_codec.decode(records['depth']), image_size)
       if 'identity' in records:
@@ -133,8 +137,8 @@ class DataSet:
     """Records of a split by number; FileNotFoundError if the data set is not there, ValueError if the split is not or is damaged."""
     return stored_records.StoredRecords(_dataset_dir(self._config), split, with_all=with_all)
 
-  def _to_example(self, records: dict[str, np.ndarray], *, image_size: int, dilate: bool = True) -> dict[str, np.ndarray]:
-    """A batch of examples from one of records: `image`, `semantic_mask` and, if there, `viewpoint`."""
+  def to_example(self, records: dict[str, np.ndarray], *, image_size: int, dilate: bool = True) -> dict[str, np.ndarray]:
+    """A batch of examples from one of records: `image`, `semantic_mask` and, if there, `viewpoint` and its confidence."""
     if records['label'].max() >= len(self._table):
       raise ValueError(f'label {records["label"].max()} is none of the {len(self._table)} labels of the data set; prepare the records again')
     mask = transforms.training_mask(
@@ -142,6 +146,8 @@ class DataSet:
     example = dict(image=transforms.area_downsample(transforms.normalise_image(records['image']), image_size), semantic_mask=mask)
     if 'viewpoint' in records:
       example['viewpoint'] = np.asarray(records['viewpoint'], np.float32)
+    if 'viewpoint_confidence' in records:
+      example['viewpoint_confidence'] = np.asarray(records['viewpoint_confidence'], np.float32)
     return example
 
 

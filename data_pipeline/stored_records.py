@@ -48,7 +48,9 @@ class StoredRecords:
   Attributes:
     vocabulary: of the labels.
     splits: of the data set.
-    has_viewpoints: whether records have `viewpoint`.
+    has_viewpoints: whether records have `viewpoint`; `prepare` leaves it out where fewer than two are known.
+    has_confidences: whether they have `viewpoint_confidence` too: 1 where the viewpoint was given, 0 where nothing is known of it.
+    viewpoint_moments: of the whole data set: mean (azimuth, elevation) and standard deviations, radians; None if it doesn't say.
     record_size: pixels a side.
   """
 
@@ -77,6 +79,8 @@ class StoredRecords:
       raise ValueError(f'records in {folder} name {self.vocabulary.name} labels in another order than this code; prepare them again')
     self.splits = tuple(info.splits)
     self.has_viewpoints = 'viewpoint' in stored
+    self.has_confidences = 'viewpoint_confidence' in stored
+    self.viewpoint_moments = _viewpoint_moments(metadata, folder)
     self.record_size = stored['image'].shape[0]
     self._png = [name for name in stored if isinstance(stored[name], tfds.features.Image)]
     self._pictures = {*REQUIRED_FEATURES, *self._png}
@@ -153,6 +157,8 @@ class StoredRecords:
     record = {name: self._picture(name, stored[name].bytes_list.value[0]) for name in REQUIRED_FEATURES}
     if self.has_viewpoints:
       record['viewpoint'] = np.array(stored['viewpoint'].float_list.value, np.float32).reshape(2)
+    if self.has_confidences:
+      record['viewpoint_confidence'] = np.array(stored['viewpoint_confidence'].float_list.value, np.float32).reshape(())
     return record
 
   def _picture(self, name: str, stored: bytes) -> np.ndarray:
@@ -187,6 +193,18 @@ def _read_info(folder: str | os.PathLike) -> tfds.core.DatasetInfo:
   if info.name == _PHOTOGRAPHS and 'vocabulary' not in (info.metadata or {}):
     raise ValueError(f'{pathlib.Path(folder) / "metadata.json"} does not name the vocabulary of the labels; {_remedy(info, folder)}')
   return info
+
+
+def _viewpoint_moments(metadata: dict[str, Any], folder: str | os.PathLike) -> tuple[tuple[float, float], tuple[float, float]] | None:
+  """What the metadata say of the cameras; ValueError in one line if it is not what `prepare` writes."""
+  cameras = metadata.get('cameras')
+  if cameras is None:
+    return None
+  try:
+    return (0.0, float(cameras['elevation_mean'])), (float(cameras['azimuth_std']), float(cameras['elevation_std']))
+  except (LookupError, TypeError, ValueError) as error:
+    raise ValueError(f'{pathlib.Path(folder) / "metadata.json"} has cameras {cameras!r}, not {{"elevation_mean", "azimuth_std", '
+                     '"elevation_std"} in radians; put back a copy of it, or prepare the photographs again') from error
 
 
 def _damaged_json(folder: str | os.PathLike) -> str:

@@ -27,8 +27,9 @@ Turns portraits and their label maps into records to train on, and tells what is
 
 Then look at DATA/report/index.html (needs: pip install -e .[report]), and train:
 
-    python main.py --config=configs/ffhq12.py --workdir=runs/mine --config.data.dir=DATA
+    python main.py --config=configs/photographs32.py --workdir=runs/mine --config.data.dir=DATA
 
+Cameras are read off the label maps, where those show faces; DATA/viewpoints.json has them, and the report shows how the heads turn.
 Nothing is ever written to the input. What is wrong with a file is one line in the report, and the rest is kept. The same command again
 goes on where a run was stopped, and makes the same files byte for byte. docs/data.md has the rest.
 """
@@ -51,7 +52,9 @@ def make_parser() -> argparse.ArgumentParser:
   what.add_argument('--label-order', metavar='ORDER', default='celebamask-hq',
                     help=f'what the integers mean: {", ".join(label_orders.KNOWN)}, or a .json table {{"0": "background", "1": "skin", ...}} '
                          'of CelebAMask-HQ names (default: celebamask-hq)')
-  what.add_argument('--viewpoints', metavar='FILE.json', help='{"name": [azimuth, elevation], ...} in radians, where cameras are known')
+  what.add_argument('--viewpoints', metavar='SOURCE', default=preparation.READ,
+                    help='cameras: `read` off the label maps; FILE.json of {"name": [azimuth, elevation], ...} in radians, where they are '
+                         'known; or `none` (default: read)')
 
   result = parser.add_argument_group('what to make')
   result.add_argument('--sizes', metavar='PIXELS', type=int, nargs='+', default=[64],
@@ -88,7 +91,8 @@ def settings_from(arguments: argparse.Namespace) -> preparation.Settings:
         arguments.parser, tuple(arguments.parser_mean), tuple(arguments.parser_std), arguments.parser_batch)
   return preparation.Settings(
       input=arguments.input, output=arguments.output, labels=arguments.labels, layout=arguments.layout, label_order=arguments.label_order,
-      sizes=tuple(arguments.sizes), parser=options, viewpoints=arguments.viewpoints, align=arguments.align,
+      sizes=tuple(arguments.sizes), parser=options, align=arguments.align,
+      viewpoints=None if arguments.viewpoints == preparation.NONE else arguments.viewpoints,
       validation_fraction=arguments.validation, max_pixels=arguments.max_pixels, check_order=not arguments.no_order_check,
       strict=arguments.strict, workers=arguments.workers)
 
@@ -110,7 +114,7 @@ def say(summary: report.Summary, output: str) -> None:
     print(f'look at {summary.report_html}')
   for size in summary.folders:
     option = '' if size == 64 else f' --config.data.record_size={size}'
-    print(f'train: python main.py --config=configs/ffhq12.py --workdir=runs/mine --config.data.dir={output}{option}')
+    print(f'train: python main.py --config=configs/photographs32.py --workdir=runs/mine --config.data.dir={output}{option}')
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -135,4 +139,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+  preparation.read_on_processor()
   sys.exit(main())

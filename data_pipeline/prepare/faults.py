@@ -55,6 +55,7 @@ class Note(enum.Enum):
   ENLARGED = 'was smaller than the records and was enlarged'
   MISALIGNED = 'has eyes or mouth far from where aligned portraits have them'
   ODD_ANATOMY = 'has a label map with parts out of place'
+  NO_CAMERA = 'has a label map that no camera can be read off'
 
 
 class Refused(Exception):

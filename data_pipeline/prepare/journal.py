@@ -26,6 +26,8 @@ class Kept:
     label_fractions: of the pixels, that each of the 19 labels covers.
     fit: fraction of the rules of anatomy that its label map keeps.
     offset: (right, down, scale, roll) against an aligned crop; None where eyes or mouth are not labelled.
+    viewpoint: (azimuth, elevation) in its record, radians; None if it has none, or none is known.
+    confidence: of the viewpoint, in [0, 1].
   """
 
   file: str
@@ -34,6 +36,8 @@ class Kept:
   label_fractions: tuple[float, ...]
   fit: float
   offset: tuple[float, ...] | None
+  viewpoint: tuple[float, float] | None = None
+  confidence: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,7 @@ def _has_digest(path: pathlib.Path, expected: str) -> bool:
 def _plain(manifest: ShardManifest) -> dict:
   """As plain values; enumerations by name, fractions as `shares`, their first name, so that earlier manifests are still read."""
   kept = [dict(file=one.file, name=one.name, notes=[note.name for note in one.notes], shares=one.label_fractions, fit=one.fit,
-               offset=one.offset) for one in manifest.kept]
+               offset=one.offset, **_camera(one)) for one in manifest.kept]
   refused = [dict(file=one.file, fault=one.fault.name, detail=one.detail) for one in manifest.refused]
   files = {str(size): row for size, row in manifest.files.items()}
   return dict(split=manifest.split, index=manifest.index, kept=kept, refused=refused, files=files)
@@ -113,6 +117,15 @@ def _plain(manifest: ShardManifest) -> dict:
 def _manifest(plain: dict) -> ShardManifest:
   kept = tuple(
       Kept(file=one['file'], name=one['name'], notes=tuple(faults.Note[note] for note in one['notes']), label_fractions=tuple(one['shares']),
-           fit=one['fit'], offset=tuple(one['offset']) if one['offset'] is not None else None) for one in plain['kept'])
+           fit=one['fit'], offset=_tuple(one['offset']), viewpoint=_tuple(one.get('viewpoint')), confidence=one.get('confidence', 0.0))
+      for one in plain['kept'])
   refused = tuple(faults.Refusal(one['file'], faults.Fault[one['fault']], one['detail']) for one in plain['refused'])
   return ShardManifest(plain['split'], plain['index'], kept, refused, {int(size): tuple(row) for size, row in plain['files'].items()})
+
+
+def _camera(one: Kept) -> dict:
+  return {} if one.viewpoint is None else dict(viewpoint=one.viewpoint, confidence=one.confidence)
+
+
+def _tuple(values: list | None) -> tuple | None:
+  return None if values is None else tuple(values)

@@ -29,6 +29,7 @@ class Recipe:
     max_pixels: larger pictures are refused.
     validation_fraction: of the pictures, by hash of the name.
     has_viewpoints: whether records have viewpoints.
+    reader: hash of the network that reads them off the label maps, empty where they are given or left out.
     parser: hash of the parser and its options where one makes the label maps, else empty.
   """
 
@@ -39,6 +40,7 @@ class Recipe:
   validation_fraction: float
   has_viewpoints: bool
   parser: str = ''
+  reader: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,8 @@ class Shard:
     """Hash of the recipe and of the names, sizes and times of the files: equal keys make equal shards."""
     how = dataclasses.asdict(recipe)
     how['validation_share'] = how.pop('validation_fraction')  # as it was called first, so that finished shards stay finished
+    if not how['has_viewpoints']:  # so that shards of records without viewpoints, which are as they were, stay finished
+      how.pop('reader')
     contents = [FORMAT, how, [
         [(one.name, view, [stamp(path) for path in (one.image, *one.label_files)])
          for one, view in zip(item.candidates, item.viewpoints)] for item in self.items]]

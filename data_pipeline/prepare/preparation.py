@@ -23,7 +23,9 @@ import tqdm
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import folder_lock
+from data_pipeline.label_viewpoints import parameters as label_viewpoints
 from data_pipeline.prepare import anatomy
+from data_pipeline.prepare import camera_distribution
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
 from data_pipeline.prepare import journal as journal_lib
@@ -37,6 +39,7 @@ from data_pipeline.prepare import shard as shard_lib
 
 _ORDER_SAMPLE = 64  # label maps that the order is checked on
 _LARGEST_SIZE = 2048
+READ, NONE = 'read', 'none'  # what --viewpoints takes besides a file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Settings:
     label_order: a known order or a JSON file.
     sizes: sides of the records in pixels.
     parser: the face parser that makes the label maps, if one does.
-    viewpoints: JSON file of (azimuth, elevation) by image name.
+    viewpoints: where cameras come from: READ off the label maps, or a JSON file of (azimuth, elevation) by image name; None for none.
     align: crop by landmarks.
     validation_fraction: of the images.
     max_pixels: of an image.
@@ -67,7 +70,7 @@ class Settings:
   label_order: str = 'celebamask-hq'
   sizes: tuple[int, ...] = (64,)
   parser: parser_lib.ParserOptions | None = None
-  viewpoints: str | None = None
+  viewpoints: str | None = READ
   align: bool = False
   validation_fraction: float = 0.05
   max_pixels: int = decoding.MAX_PIXELS
@@ -103,23 +106,27 @@ def run(settings: Settings, note: Callable[[str], None] = print) -> report.Summa
     if settings.strict and listing.refused:
       raise StrictFault(listing.refused[0].line())
     note(f'{len(listing.candidates)} images in {settings.input}, layout {layout}')
-    viewpoints = _read_viewpoints(settings.viewpoints)
+    reads_cameras = settings.viewpoints == READ
+    viewpoints = None if reads_cameras else _read_viewpoints(settings.viewpoints)
     candidates, fingerprint, order_check = _labelled(settings, listing, order, work)
     if order_check is not None and order_check.is_wrong and settings.check_order:
       raise WrongOrder(order_check.line())
     recipe = plan.Recipe(
         sizes=tuple(sorted(settings.sizes)), order=tuple(sorted(order.labels.items())), align=settings.align,
-        max_pixels=settings.max_pixels, validation_fraction=settings.validation_fraction, has_viewpoints=viewpoints is not None,
-        parser=fingerprint)
+        max_pixels=settings.max_pixels, validation_fraction=settings.validation_fraction,
+        has_viewpoints=viewpoints is not None or reads_cameras, parser=fingerprint,
+        reader=label_viewpoints.fingerprint() if reads_cameras else '')
     shards = plan.make(candidates, viewpoints, settings.validation_fraction)
     journal = journal_lib.Journal(work / 'shards')
     folder = layouts.image_folder(settings.input, layout)
     manifests = _make_shards(shards, recipe, journal, folder, settings, note)
     folders = _assemble(output, recipe, journal, shards, manifests)
     try:
+      if settings.viewpoints is not None:
+        _write_viewpoints(output / 'viewpoints.json', manifests, settings.viewpoints)
       summary = report.write(
           output / 'report', manifests, listing.refused, folders, order=order.name, order_check=order_check, layout=layout,
-          sizes=recipe.sizes, aligned=settings.align, has_viewpoints=recipe.has_viewpoints)
+          sizes=recipe.sizes, aligned=settings.align, has_viewpoints=recipe.has_viewpoints, cameras_read=reads_cameras)
     except OSError as error:
       raise atomic_files.explained(error, 'write report', output / 'report') from error
     journal.clean([one.key(recipe) for one in shards])
@@ -175,7 +182,7 @@ def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
       table = json.load(file)
   except (OSError, ValueError, RecursionError) as error:
     raise ValueError(f'--viewpoints {path} is no JSON file ({atomic_files.one_line(error, 100)}); '
-                     'write {"name": [azimuth, elevation], ...}, in radians') from error
+                     f'write {{"name": [azimuth, elevation], ...}}, in radians, or give {READ} or {NONE}') from error
   if not isinstance(table, dict):
     raise ValueError(f'--viewpoints {path} holds a {type(table).__name__}; write {{"name": [azimuth, elevation], ...}}, in radians')
   found = {}
@@ -186,6 +193,20 @@ def _read_viewpoints(path: str | None) -> dict[str, tuple[float, float]] | None:
                        'in radians, at most pi and pi/2')
     found[unicodedata.normalize('NFC', name)] = (float(view[0]), float(view[1]))
   return found
+
+
+def _write_viewpoints(path: pathlib.Path, manifests: list[journal_lib.ShardManifest], source: str) -> None:
+  """{"name": [azimuth, elevation]} of the pictures whose camera is known, as --viewpoints takes it; no file without any.
+
+  A `source` that is this very file stays as it is: it may have others' too.
+  """
+  if source != READ and os.path.realpath(source) == os.path.realpath(path):
+    return
+  found = {one.name: one.viewpoint for manifest in manifests for one in manifest.kept if one.viewpoint is not None}
+  if found:
+    atomic_files.write_text(path, json.dumps(dict(sorted(found.items())), indent=0) + '\n')
+  else:
+    path.unlink(missing_ok=True)
 
 
 def _labelled(settings: Settings, listing: layouts.Listing, order: label_orders.LabelOrder, work: pathlib.Path):
@@ -258,7 +279,7 @@ def _results(left, recipe, journal, folder, workers: int):
     return
   # spawned: a fork would copy this process's threads in whatever state they are
   pool = concurrent.futures.ProcessPoolExecutor(
-      workers, mp_context=multiprocessing.get_context('spawn'), initializer=_end_with, initargs=(os.getpid(),))
+      workers, mp_context=multiprocessing.get_context('spawn'), initializer=_start_worker, initargs=(os.getpid(),))
   try:
     futures = {pool.submit(shard_lib.make, one, recipe, journal, folder): index for index, one in left}
     for future in concurrent.futures.as_completed(futures):
@@ -267,8 +288,9 @@ def _results(left, recipe, journal, folder, workers: int):
     pool.shutdown(cancel_futures=True)
 
 
-def _end_with(parent: int) -> None:
-  """Ends a worker when its parent is gone, so that a killed preparation leaves nobody behind."""
+def _start_worker(parent: int) -> None:
+  """Keeps a worker to the processor, and ends it when its parent is gone, so that a killed preparation leaves nobody behind."""
+  read_on_processor()
   def watch():
     while os.getppid() == parent:
       time.sleep(0.5)
@@ -276,9 +298,15 @@ def _end_with(parent: int) -> None:
   threading.Thread(target=watch, daemon=True).start()
 
 
+def read_on_processor() -> None:
+  """Keeps JAX to the processor in this process, before it is imported: each worker would claim most of a GPU, and round otherwise."""
+  os.environ['JAX_PLATFORMS'] = 'cpu'
+
+
 def _assemble(output, recipe: plan.Recipe, journal, shards, manifests) -> dict[int, pathlib.Path]:
   """The data set of each size; none if no picture was kept."""
   folders = {}
+  cameras = camera_distribution.measure(camera_distribution.training(manifests)) if recipe.has_viewpoints else None
   for size in recipe.sizes:
     parts: dict[str, list] = {}
     digests = []
@@ -290,8 +318,9 @@ def _assemble(output, recipe: plan.Recipe, journal, shards, manifests) -> dict[i
     if not parts:
       continue
     config = records.RealPortraitsConfig(
-        name=f'size{size}', description=f'{size} pixels', record_size=size, has_viewpoints=recipe.has_viewpoints, parts=parts,
-        fingerprint=hashlib.sha256(' '.join(digests).encode()).hexdigest()[:24])
+        # without a camera that is known, viewpoints in the shards are nothing to read
+        name=f'size{size}', description=f'{size} pixels', record_size=size, has_viewpoints=cameras is not None, parts=parts,
+        fingerprint=hashlib.sha256(' '.join(digests).encode()).hexdigest()[:24], cameras=cameras and dataclasses.asdict(cameras))
     try:
       folders[size] = records.assemble(str(output), config)
     except OSError as error:

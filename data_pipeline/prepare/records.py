@@ -27,15 +27,17 @@ class RealPortraitsConfig(tfds.core.BuilderConfig):
 
   Attributes:
     record_size: pixels a side.
-    has_viewpoints: whether records have the camera's azimuth and elevation.
+    has_viewpoints: whether records have the camera's azimuth and elevation, and how sure they are.
     parts: finished shards of each split, in order: (path, number of records, bytes of records).
     fingerprint: hash of the bytes of all shards.
+    cameras: mean and standard deviation of the viewpoints (`camera_distribution.Cameras` as a dict), None where they are unknown.
   """
 
   record_size: int = 64
   has_viewpoints: bool = False
   parts: dict[str, list[tuple[str, int, int]]] = dataclasses.field(default_factory=dict)
   fingerprint: str = ''
+  cameras: dict[str, float] | None = None
 
 
 class RealPortraits(shard_files.ShardsBuilder):
@@ -45,17 +47,22 @@ class RealPortraits(shard_files.ShardsBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     config = self.builder_config
+    cameras = {} if config.cameras is None else {'cameras': config.cameras}
     return tfds.core.DatasetInfo(
         builder=self,
         description='Portraits and label maps of the 19 CelebAMask-HQ labels.',
         features=features(config.record_size, config.has_viewpoints),
         metadata=tfds.core.MetadataDict(
-            vocabulary=vocabularies.CELEBAMASK_HQ.name, labels=list(vocabularies.CELEBAMASK_HQ.labels), fingerprint=config.fingerprint),
+            vocabulary=vocabularies.CELEBAMASK_HQ.name, labels=list(vocabularies.CELEBAMASK_HQ.labels), fingerprint=config.fingerprint,
+            **cameras),
         disable_shuffling=True)
 
 
 def features(record_size: int, has_viewpoints: bool) -> tfds.features.FeaturesDict:
-  """What a record contains. `label` are CelebAMask-HQ labels, `viewpoint` (azimuth, elevation) in radians."""
+  """What a record contains. `label` are CelebAMask-HQ labels, `viewpoint` (azimuth, elevation) in radians.
+
+  `viewpoint_confidence` is how sure it is: 1 where it was given, 0 where nothing is known and the viewpoint is (0, 0).
+  """
   square = (record_size, record_size)
   found = dict(
       image=shard_files.image_feature(record_size),
@@ -63,6 +70,7 @@ def features(record_size: int, has_viewpoints: bool) -> tfds.features.FeaturesDi
       name=tfds.features.Text())
   if has_viewpoints:
     found['viewpoint'] = tfds.features.Tensor(shape=(2,), dtype=np.float32)
+    found['viewpoint_confidence'] = np.float32
   return tfds.features.FeaturesDict(found)
 
 
@@ -78,11 +86,12 @@ class ShardWriter:
     """Of the records so far."""
     return self._file.num_bytes
 
-  def write(self, image: np.ndarray, labels: np.ndarray, name: str, viewpoint: tuple[float, float] | None) -> None:
+  def write(
+      self, image: np.ndarray, labels: np.ndarray, name: str, viewpoint: tuple[float, float] | None, confidence: float = 1.0) -> None:
     """Adds a record."""
     example = dict(image=image if self._raw else shard_files.png(image, compress_level=3), label=labels, name=name)
     if viewpoint is not None:
-      example['viewpoint'] = np.array(viewpoint, np.float32)
+      example |= dict(viewpoint=np.array(viewpoint, np.float32), viewpoint_confidence=np.float32(confidence))
     self._file.write(example)
 
   def close(self) -> None:

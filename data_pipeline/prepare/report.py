@@ -16,6 +16,7 @@ import numpy as np
 from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import alignment
 from data_pipeline.prepare import anatomy
+from data_pipeline.prepare import camera_distribution
 from data_pipeline.prepare import faults
 from data_pipeline.prepare import journal
 from data_pipeline.prepare import label_orders
@@ -57,7 +58,7 @@ class Summary:
 def write(
     folder: pathlib.Path, manifests: Sequence[journal.ShardManifest], refused_by_name: Sequence[faults.Refusal],
     folders: dict[int, pathlib.Path], *, order: str, order_check: anatomy.OrderCheck | None, layout: str, sizes: Sequence[int],
-    aligned: bool, has_viewpoints: bool,
+    aligned: bool, has_viewpoints: bool, cameras_read: bool = False,
 ) -> Summary:
   """Writes report.json, and index.html with its pictures where jinja2 is installed.
 
@@ -72,6 +73,7 @@ def write(
     sizes: of the records.
     aligned: whether pictures were cropped by their landmarks.
     has_viewpoints: whether records have viewpoints.
+    cameras_read: whether those were read off the label maps.
   """
   kept = [one for manifest in manifests for one in manifest.kept]
   refused = sorted([*refused_by_name, *(one for manifest in manifests for one in manifest.refused)], key=lambda one: (one.file, one.fault.name))
@@ -79,10 +81,11 @@ def write(
   for manifest in manifests:
     counts[manifest.split] += len(manifest.kept)
   labels = label_table(kept)
-  warnings = _warnings(kept, labels, order_check, aligned)
+  warnings = _warnings(kept, labels, order_check, aligned) + tuple(camera_distribution.warnings(kept) if has_viewpoints else ())
   report = dict(
       kept=dict(counts), num_kept=len(kept), num_refused=len(refused), layout=layout, label_order=order, sizes=list(sizes),
       aligned=aligned, has_viewpoints=has_viewpoints,
+      cameras=_cameras(manifests, cameras_read) if has_viewpoints else None,
       anatomy=dict(fits=order_check.fits, broken=list(order_check.broken), left_is_right=order_check.mirrored) if order_check else None,
       warnings=list(warnings), labels=labels,
       refused=[dict(file=one.file, fault=one.fault.name.lower(), line=one.line()) for one in refused],
@@ -135,6 +138,14 @@ def _warnings(kept, labels, order_check: anatomy.OrderCheck | None, aligned: boo
   if fraction(Note.ODD_ANATOMY) > _MANY_ODD:
     lines.append(f'{fraction(Note.ODD_ANATOMY):.0%} of the label maps have parts out of place; look at them in the report')
   return tuple(lines)
+
+
+def _cameras(manifests: Sequence[journal.ShardManifest], cameras_read: bool) -> dict[str, Any]:
+  """Where cameras came from, of how many pictures they are known and how surely, and how those of the train split are spread."""
+  known = [one.confidence for manifest in manifests for one in manifest.kept if one.viewpoint is not None]
+  spread = camera_distribution.measure(camera_distribution.training(manifests))
+  return dict(source='label maps' if cameras_read else 'file', known=len(known), mean_confidence=round(sum(known) / max(len(known), 1), 4),
+              **({} if spread is None else dataclasses.asdict(spread)))
 
 
 def _alignment(kept) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
 
 from cnerf_jax import semantics
 from cnerf_jax.persistence import atomic_files
@@ -23,6 +25,8 @@ from data_pipeline.prepare import label_orders
 _TEMPLATE = pathlib.Path(__file__).with_name('report_page.html')
 _SHEET_PAIRS, _COLUMNS = 48, 6
 _ODD_PAIRS = 12
+_SHEET_TURNED, _TURNED_COLUMNS = 36, 12  # images sorted by an angle
+_CAPTION = 18  # pixels under each
 _TILE = 96  # pixels a side on the sheet
 _MEAN_OF = 1024  # label maps that the mean masks are made of
 _LISTED = 400  # files a list shows; report.json has them all
@@ -70,9 +74,12 @@ def _pictures(manifests: Sequence[journal.ShardManifest], folder: pathlib.Path) 
   stored = {split: stored_records.StoredRecords(folder, split) for split in splits}
   places = {split: 0 for split in splits}
   where = []  # (split, index of the record, fit) of each kept picture
+  viewpoints = []  # of those whose camera is known: ((azimuth, elevation), split, index)
   for manifest in manifests:
     for one in manifest.kept:
       where.append((manifest.split, places[manifest.split], one.fit))
+      if one.viewpoint is not None:
+        viewpoints.append((one.viewpoint, manifest.split, places[manifest.split]))
       places[manifest.split] += 1
   spread = lambda count: [where[i] for i in np.unique(np.linspace(0, len(where) - 1, min(count, len(where))).astype(int))]
   odd = sorted((one for one in where if one[2] < 1), key=lambda one: one[2])[:_ODD_PAIRS]
@@ -80,6 +87,11 @@ def _pictures(manifests: Sequence[journal.ShardManifest], folder: pathlib.Path) 
   pictures = {'contact_sheet': contact_sheet(pairs(spread(_SHEET_PAIRS)))}
   if odd:
     pictures['odd'] = contact_sheet(pairs(odd))
+  for k, name in enumerate(('azimuth', 'elevation')):
+    ordered = sorted(viewpoints, key=lambda one: one[0][k])
+    chosen = [ordered[i] for i in np.unique(np.linspace(0, len(ordered) - 1, min(_SHEET_TURNED, len(ordered))).astype(int))]
+    if chosen:
+      pictures[f'by_{name}'] = turned_sheet([(stored[split][index]['image'], viewpoint[k]) for viewpoint, split, index in chosen])
   total = 0
   for split, index, _ in spread(_MEAN_OF):
     total = total + np.eye(len(label_orders.LABELS), dtype=np.uint32)[stored[split][index]['label']]
@@ -88,6 +100,19 @@ def _pictures(manifests: Sequence[journal.ShardManifest], folder: pathlib.Path) 
     tile = Image.fromarray(np.round(255 * mean[..., label]).astype(np.uint8)).resize((_TILE, _TILE), Image.Resampling.BOX)
     pictures[f'mean_{name}'] = np.asarray(tile)
   return pictures
+
+
+def turned_sheet(pairs: Sequence[tuple[np.ndarray, float]]) -> UInt8[np.ndarray, 'height width 3']:
+  """Images with an angle under each, in degrees, several a row."""
+  columns = min(_TURNED_COLUMNS, len(pairs))
+  rows = -(-len(pairs) // columns)
+  sheet = Image.new('RGB', (columns * _TILE, rows * (_TILE + _CAPTION)), (255, 255, 255))
+  draw = ImageDraw.Draw(sheet)
+  for k, (image, angle) in enumerate(pairs):
+    x, y = k % columns * _TILE, k // columns * (_TILE + _CAPTION)
+    sheet.paste(Image.fromarray(image).resize((_TILE, _TILE), Image.Resampling.BOX), (x, y))
+    draw.text((x + _TILE // 2, y + _TILE), f'{math.degrees(angle):+.0f}°', fill=(40, 40, 40), anchor='ma', font=ImageFont.load_default(size=12))
+  return np.asarray(sheet)
 
 
 def contact_sheet(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> UInt8[np.ndarray, 'height width 3']:

@@ -1,9 +1,11 @@
 """One shard from its pictures: decode, order labels, crop, resize, write. A pure function of the files, and safe to run anywhere.
 
-Pictures go through one at a time, so that memory does not grow with a shard. What is wrong with one is noted, and the next is taken.
+Pictures go through one at a time, so that memory does not grow with a shard; where cameras are read off the label maps, a few at a time. What
+is wrong with one is noted, and the next is taken.
 """
 
 import contextlib
+import dataclasses
 import os
 
 import numpy as np
@@ -21,6 +23,7 @@ from data_pipeline.prepare import records
 from data_pipeline.prepare import resizing
 from data_pipeline.prepare.faults import Fault, Note
 
+_READ_AT_ONCE = 16  # label maps whose cameras are read together
 _PAINTED = 127  # a part's mask holds 0 and 255, give or take a resize
 
 
@@ -38,8 +41,9 @@ def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, f
   """
   key = shard.key(recipe)
   paths = {size: str(journal.shard_path(key, size)) for size in recipe.sizes}
-  writers = {}
-  kept, refused = [], []
+  writers: dict[int, records.ShardWriter] = {}
+  output = _Output(writers, recipe)
+  refused = []
   try:
     for size, path in paths.items():
       writers[size] = records.ShardWriter(path, size, recipe.has_viewpoints)
@@ -51,14 +55,13 @@ def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, f
           refused.append(faults.Refusal(file, Fault.DUPLICATE, first))
           continue
         try:
-          pictures, entry = _prepare(one, viewpoint, recipe, file)
+          prepared = _prepare(one, viewpoint, recipe, file)
         except faults.Refused as error:
           refused.append(faults.Refusal(file, error.fault, error.detail))
           continue
-        for size, (image, labels) in pictures:
-          writers[size].write(image, labels, entry.name, viewpoint if recipe.has_viewpoints else None)
-        kept.append(entry)
+        output.add(prepared)
         first = file
+    output.flush()
     for writer in writers.values():
       writer.close()
   except BaseException:
@@ -66,9 +69,71 @@ def make(shard: plan.Shard, recipe: plan.Recipe, journal: journal_lib.Journal, f
       writer.abandon()
     raise
   files = {size: (writers[size].num_bytes, journal_lib.digest(path)) for size, path in paths.items()}
-  manifest = journal_lib.ShardManifest(shard.split, shard.index, tuple(kept), tuple(refused), files)
+  manifest = journal_lib.ShardManifest(shard.split, shard.index, tuple(output.kept), tuple(refused), files)
   journal.write(key, manifest)
   return manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+  """A picture that is kept: (size, (image, labels)) of each size, its entry in the journal, and its labels as they are framed, if a camera
+  is to be read off them, at the size at which it is."""
+
+  pictures: list
+  entry: journal_lib.Kept
+  framed: np.ndarray | None
+
+
+class _Output:
+  """Writes pictures in the order in which they come, with the cameras that are given for them or read off their label maps.
+
+  Attributes:
+    kept: entries of those that were written.
+  """
+
+  def __init__(self, writers: dict[int, records.ShardWriter], recipe: plan.Recipe):
+    self.kept: list[journal_lib.Kept] = []
+    self._writers, self._recipe = writers, recipe
+    self._waiting: list[_Prepared] = []
+
+  def add(self, prepared: _Prepared) -> None:
+    """Takes the next picture."""
+    self._waiting.append(prepared)
+    if not self._recipe.reader or len(self._waiting) == _READ_AT_ONCE:
+      self.flush()
+
+  def flush(self) -> None:
+    """Writes all that were taken."""
+    for prepared, entry in zip(self._waiting, self._entries()):
+      for size, (image, labels) in prepared.pictures:
+        self._writers[size].write(
+            image, labels, entry.name, (entry.viewpoint or (0.0, 0.0)) if self._recipe.has_viewpoints else None, entry.confidence)
+      self.kept.append(entry)
+    self._waiting.clear()
+
+  def _entries(self) -> list[journal_lib.Kept]:
+    """Those of the waiting pictures, with the cameras that are read."""
+    entries = [prepared.entry for prepared in self._waiting]
+    if not self._recipe.reader or not entries:
+      return entries
+    jax, reading = _reading()
+    with jax.default_device(jax.local_devices(backend='cpu')[0]):
+      found = reading.load().read(np.concatenate([prepared.framed for prepared in self._waiting]))
+    read = []
+    for entry, viewpoint, confidence in zip(entries, found.viewpoint, found.confidence):
+      if confidence:
+        viewpoint = tuple(round(float(angle), 5) for angle in viewpoint)
+        read.append(dataclasses.replace(entry, viewpoint=viewpoint, confidence=round(float(confidence), 4)))
+      else:
+        read.append(dataclasses.replace(entry, notes=(*entry.notes, Note.NO_CAMERA)))
+    return read
+
+
+def _reading():
+  """(jax, the module that reads cameras), which those alone import who read some."""
+  import jax
+  from data_pipeline.label_viewpoints import reading
+  return jax, reading
 
 
 def read_labels(one: layouts.Candidate, order: label_orders.LabelOrder, max_pixels: int) -> UInt8[np.ndarray, 'height width']:
@@ -88,12 +153,12 @@ def read_values(one: layouts.Candidate, max_pixels: int) -> np.ndarray:
     return decoding.read_label(one.label_map, max_pixels)
 
 
-def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) -> tuple[list, journal_lib.Kept]:
-  """(size, (image, labels)) for each size, and the picture's entry in the journal; `faults.Refused` if it can't be used."""
+def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) -> _Prepared:
+  """A picture, but for the camera where one is to be read; `faults.Refused` if it can't be used."""
   decoding.check_regular(one.image)
   if not one.label_files:
     raise faults.Refused(Fault.NO_LABEL)
-  if recipe.has_viewpoints and viewpoint is None:
+  if recipe.has_viewpoints and not recipe.reader and viewpoint is None:
     raise faults.Refused(Fault.NO_VIEWPOINT)
   image, notes = decoding.read_image(one.image, recipe.max_pixels)
   order = label_orders.LabelOrder('declared', dict(recipe.order))
@@ -114,9 +179,12 @@ def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) 
     notes.append(Note.ENLARGED)
   pictures = [(size, (resizing.resize_image(image, size), resizing.resize_labels(labels, size))) for size in recipe.sizes]
   fractions = np.round(np.bincount(labels.ravel(), minlength=len(label_orders.LABELS)) / labels.size, 6)
-  return pictures, journal_lib.Kept(
+  entry = journal_lib.Kept(
       file=file, name=faults.printable(one.name), notes=tuple(notes), label_fractions=tuple(fractions.tolist()),
-      fit=round(fit, 4), offset=tuple(round(value, 4) for value in offset) if offset else None)
+      fit=round(fit, 4), offset=tuple(round(value, 4) for value in offset) if offset else None,
+      viewpoint=viewpoint, confidence=0.0 if viewpoint is None else 1.0)
+  # as they are framed, whatever the sizes of the records: the camera is that of the crop
+  return _Prepared(pictures, entry, _reading()[1].shrink(labels[None]) if recipe.reader else None)
 
 
 def _framed(image, labels, recipe: plan.Recipe, notes: list[Note]):

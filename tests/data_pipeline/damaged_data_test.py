@@ -164,7 +164,8 @@ def test_the_first_record_takes_the_place_of_the_last(copy, warnings):
   rewrite(shard, [*read_all(shard)[:-1], b'nonsense'])
   stored = loader.open(config).open_split('train')
   np.testing.assert_array_equal(stored[39]['image'], stored[0]['image'])
-  assert len(warnings) == 1
+  # a thread that reads ahead for another test may still be warning of another folder
+  assert len([line for line in warnings if str(shard) in line]) == 1
   with pytest.raises(IndexError, match='no record 40 of 40'):
     stored[40]
 

@@ -7,9 +7,11 @@ import sys
 import ml_collections
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from cnerf_jax import semantics
 from data_pipeline import loader
+from data_pipeline import shard_files
 from data_pipeline import vocabularies
 from data_pipeline.prepare import records
 
@@ -17,6 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent / 'prepare'))
 import faces  # noqa: E402
 
 COUNT, SIZE = 40, 16
+CAMERAS = dict(azimuth_std=0.23, elevation_std=0.02, elevation_mean=0.04)
 # an eye patch on one side, so that a mirror image is another picture
 PARTS = (*faces.PARTS, ('eye_g', .375, .474, .08, .06), ('ear_r', .24, .62, .05, .05))
 
@@ -30,7 +33,7 @@ def write(folder, *, has_viewpoints=True, sizes=(SIZE,)):
     writer.close()
     records.assemble(str(folder), records.RealPortraitsConfig(
         name=f'size{size}', record_size=size, has_viewpoints=has_viewpoints, parts={'train': [(path, COUNT, writer.num_bytes)]},
-        fingerprint=str(size)))
+        fingerprint=str(size), cameras=CAMERAS if has_viewpoints else None))
   return folder
 
 
@@ -111,6 +114,25 @@ def test_record_sizes_live_side_by_side(prepared):
   assert '\n' not in str(error.value)
 
 
+def test_records_of_before_confidences_are_read_as_they_were(tmp_path, monkeypatch):
+  """Protects data sets of earlier versions: viewpoints, all of them known, and no word of how sure they are."""
+  features, write_record = records.features, shard_files.ShardFile.write
+
+  def without(record_size, has_viewpoints):
+    kept = dict(features(record_size, has_viewpoints))
+    kept.pop('viewpoint_confidence')
+    return tfds.features.FeaturesDict(kept)
+
+  monkeypatch.setattr(records, 'features', without)
+  monkeypatch.setattr(shard_files.ShardFile, 'write', lambda self, example: write_record(
+      self, {name: value for name, value in example.items() if name != 'viewpoint_confidence'}))
+  monkeypatch.setattr(sys.modules[__name__], 'CAMERAS', None)
+  folder = write(tmp_path)
+  data = loader.open(data_config(folder))
+  assert data.has_viewpoints and data.viewpoint_moments is None
+  assert set(batches(data_config(folder), 1)[0][0]) == {'image', 'semantic_mask', 'viewpoint'}
+
+
 def test_records_without_viewpoints_say_so(tmp_path):
   """Protects photographs: no camera is made up for them."""
   folder = write(tmp_path, has_viewpoints=False)
@@ -118,6 +140,24 @@ def test_records_without_viewpoints_say_so(tmp_path):
   assert (data.num_train, data.num_validation, data.has_viewpoints) == (COUNT, 0, False)
   assert set(batches(data_config(folder), 1)[0][0]) == {'image', 'semantic_mask'}
   assert set(loader.open(data_config(folder)).load_split('train', image_size=8)) == {'image', 'semantic_mask'}
+
+
+def test_given_cameras_are_sure(prepared):
+  """Protects the weight of cameras: those that were given count fully, in batches and whole splits, mirrored or not."""
+  batch = batches(data_config(prepared), 1)[0][0]
+  np.testing.assert_array_equal(batch['viewpoint_confidence'], np.ones(8, np.float32))
+  np.testing.assert_array_equal(loader.open(data_config(prepared)).load_split('train', image_size=8)['viewpoint_confidence'], np.ones(COUNT))
+
+
+@pytest.mark.parametrize('cameras', [{}, [0.1], {'elevation_mean': 'up', 'azimuth_std': 0.1, 'elevation_std': 0.1}])
+def test_damaged_spread_of_cameras_is_one_line(tmp_path, cameras):
+  """Protects from a traceback where metadata.json was changed by hand."""
+  folder = write(tmp_path)
+  metadata = next(folder.glob('real_portraits/*/1.0.0/metadata.json'))
+  metadata.write_text(json.dumps(json.loads(metadata.read_text()) | dict(cameras=cameras)))
+  with pytest.raises(ValueError, match='metadata.json has cameras .* prepare the photographs again') as error:
+    loader.open(data_config(folder))
+  assert '\n' not in str(error.value)
 
 
 @pytest.mark.parametrize('change, message', [

@@ -84,7 +84,7 @@ def test_rendered_portraits_come_back_as_the_same_classes(people, tmp_path, expo
   """Protects every layout from end to end: twelve classes and nine are those that were rendered, pixel for pixel, none is lost."""
   people, classes = people
   arguments = export(tmp_path / 'in', people)
-  assert command_line.main([*arguments[:1], str(tmp_path / 'out'), *arguments[1:], '--workers', '1']) == 0
+  assert command_line.main([*arguments[:1], str(tmp_path / 'out'), *arguments[1:], '--workers', '1', '--viewpoints', 'none']) == 0
   found = {}
   for split in ('train', 'validation'):
     stored = stored_records.StoredRecords(tmp_path / 'out' / 'real_portraits' / 'size64' / '1.0.0', split, with_all=True)
@@ -125,7 +125,9 @@ def test_a_photograph_is_aligned_by_a_mask_made_by_hand(tmp_path):
   """Protects real photographs: scikit-image's astronaut, a small face in a wide picture, is cropped to where FFHQ has faces."""
   astronaut = pytest.importorskip('skimage.data').astronaut()
   faces.write_folder(tmp_path / 'in', {'astronaut': (astronaut, paint(512, ASTRONAUT))})
-  arguments = [str(tmp_path / 'in' / 'images'), str(tmp_path / 'out'), '--labels', str(tmp_path / 'in' / 'labels'), '--workers', '1']
+  arguments = [
+      str(tmp_path / 'in' / 'images'), str(tmp_path / 'out'), '--labels', str(tmp_path / 'in' / 'labels'), '--workers', '1',
+      '--viewpoints', 'none']
   assert command_line.main([*arguments, '--align', '--sizes', '64', '128']) == 0
   stored = stored_records.StoredRecords(tmp_path / 'out' / 'real_portraits' / 'size128' / '1.0.0', 'train')
   image, labels = stored[0]['image'], stored[0]['label']
@@ -144,7 +146,9 @@ def test_a_hundred_photographs_go_through(tmp_path):
   crops = pytest.importorskip('skimage.data').lfw_subset()[:100]
   labels = paint(25, [(name, *(25 * value for value in place)) for name, *place in LFW])
   faces.write_folder(tmp_path / 'in', {f'{i:03d}': ((255 * crop).astype(np.uint8), labels) for i, crop in enumerate(crops)})
-  arguments = [str(tmp_path / 'in' / 'images'), str(tmp_path / 'out'), '--labels', str(tmp_path / 'in' / 'labels'), '--workers', '1']
+  arguments = [
+      str(tmp_path / 'in' / 'images'), str(tmp_path / 'out'), '--labels', str(tmp_path / 'in' / 'labels'), '--workers', '1',
+      '--viewpoints', 'none']
   assert command_line.main(arguments) == 0
   report = json.loads((tmp_path / 'out' / 'report' / 'report.json').read_text())
   assert report['num_kept'] + sum(one['fault'] == 'duplicate' for one in report['refused']) == 100

@@ -43,7 +43,8 @@ def images(tmp_path):
 
 
 def prepare(images, output, model, *options):
-  return command_line.main([str(images), str(output), '--parser', str(model), '--workers', '1', '--validation', '0', *options])
+  return command_line.main([
+      str(images), str(output), '--parser', str(model), '--workers', '1', '--validation', '0', '--viewpoints', 'none', *options])
 
 
 def records(output):

@@ -36,7 +36,8 @@ def folder(tmp_path):
 def prepare(folder, output, *options, order='celebamask-hq'):
   """The command line's exit code, in this process."""
   return command_line.main([
-      str(folder / 'images'), str(output), '--labels', str(folder / 'labels'), '--label-order', order, '--workers', '1', *options])
+      str(folder / 'images'), str(output), '--labels', str(folder / 'labels'), '--label-order', order, '--workers', '1',
+      *(() if '--viewpoints' in options else ('--viewpoints', 'none')), *options])
 
 
 def report(output):
@@ -239,7 +240,8 @@ def test_workers_change_no_byte_and_only_changed_shards_are_made_again(tmp_path,
   monkeypatch.setattr(plan, '_SHARD_SIZE', 8)
   folder = write_many(tmp_path / 'in')
   settings = lambda name, workers: preparation.Settings(
-      input=str(folder / 'images'), output=str(tmp_path / name), labels=str(folder / 'labels'), sizes=(16,), workers=workers)
+      input=str(folder / 'images'), output=str(tmp_path / name), labels=str(folder / 'labels'), sizes=(16,), viewpoints=None,
+      workers=workers)
   first = preparation.run(settings('one', 1), note=lambda line: None)
   preparation.run(settings('two', 2), note=lambda line: None)
   assert digests(tmp_path / 'one') == digests(tmp_path / 'two')
@@ -324,5 +326,5 @@ def test_help_reads_like_a_page(capsys):
   told = capsys.readouterr().out
   assert end.value.code == 0
   for words in ('CelebAMask-HQ as downloaded', 'FFHQ as downloaded', '--parser', '--align', '--strict', 'exit codes',
-                'main.py --config=configs/ffhq12.py'):
+                'main.py --config=configs/photographs32.py'):
     assert words in told

@@ -51,12 +51,14 @@ def test_page_opens_and_shows_its_pictures(page, tmp_path):
   page.goto(f'file://{tmp_path}/out/report/index.html')
   assert page.title() == 'Prepared portraits: 10 kept, 1 refused'
   sizes = page.eval_on_selector_all('img', 'images => images.map(image => [image.complete, image.naturalWidth, image.naturalHeight])')
-  assert len(sizes) == 2 + len(faces.LABELS)  # contact sheet, odd label maps, a mean mask each
+  # contact sheet, odd label maps, images by azimuth and by elevation, a mean mask each
+  assert len(sizes) == 4 + len(faces.LABELS)
   assert all(complete and width > 50 and height > 50 for complete, width, height in sizes)
   assert page.locator('#labels tr').count() == 1 + len(faces.LABELS)
   told = page.inner_text('body')
   assert 'has zero bytes; download it again' in told and '<script>alert(1)<' in told
   assert 'Rules kept under each label order' in told and 'aligned as FFHQ is' in told
+  assert 'Read off the label maps for' in told and 'of 10 pictures' in told
   assert messages == []
 
 
@@ -68,7 +70,7 @@ def test_hostile_names_are_escaped(tmp_path, capsys):
   assert '<script' not in page and '&lt;script&gt;alert(1)&lt;/script&gt;.png' in page
   assert 'Prepared portraits: 10 kept, 1 refused' in page and '9 of 10 pictures with eyes and mouth are aligned' in page
   pictures = re.findall('src="([^"]*)"', page)
-  assert len(pictures) == 2 + len(faces.LABELS)
+  assert len(pictures) == 4 + len(faces.LABELS)
   assert all((tmp_path / 'out' / 'report' / name).exists() for name in pictures)
 
 
