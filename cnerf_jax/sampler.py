@@ -23,11 +23,13 @@ from cnerf_jax import rays as rays_lib
 from cnerf_jax import semantics
 from cnerf_jax.models import compositional_field
 from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.rendering import surface as surface_lib
 from cnerf_jax.rendering import volume_rendering
 
 Camera = camera_lib.Camera
 Generator = generator_lib.Generator
 Rendering = volume_rendering.Rendering
+Surface = surface_lib.Surface
 
 
 def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
@@ -114,9 +116,7 @@ def render(
   """
   _check_sizes(generator, styles, image_size, num_samples, 1 if mesh is None else mesh.size)
   batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
-  styles, camera = _flat_batch(styles, 3, batch_shape), Camera(
-      _flat_batch(camera.cam_to_world, 2, batch_shape),
-      *(_flat_batch(x, 0, batch_shape) for x in (camera.focal, camera.near, camera.far)))
+  styles, camera = _flat_batch(styles, 3, batch_shape), _flat_cameras(camera, batch_shape)
   field = radiance_field(generator, params, styles, classes, class_weights)
   jitter_shape = (styles.shape[0], image_size**2)
   jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
@@ -126,6 +126,32 @@ def render(
     num_chunks = volume_rendering.choose_num_chunks(image_size**2 // (1 if mesh is None else mesh.size), activations_per_ray)
   rendering = _renderer(num_chunks, mesh)(field, rays, distances)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
+
+
+def surface(
+    generator: Generator, params, styles: Float[Array, '*batch classes 2 style_dim'], camera: Camera, rendering: Rendering,
+) -> Surface:
+  """The surface that a rendering's rays meet: normals, width and opacity. Where all is jitted, only what is used is computed.
+
+  Args:
+    generator: the module.
+    params: its parameters.
+    styles: those of the rendering.
+    camera: that of the rendering.
+    rendering: of `render`, of the whole portrait and without jitter (key None).
+
+  Returns:
+    A Surface with axes [*batch, height, width, ...].
+  """
+  *batch_shape, image_size, _, num_samples = rendering.sdf.shape
+  flat = lambda x: x.reshape((math.prod(batch_shape), image_size**2) + x.shape[len(batch_shape) + 2:])
+  camera = _flat_cameras(camera, tuple(batch_shape))
+  field = radiance_field(generator, params, _flat_batch(styles, 3, tuple(batch_shape)))
+  rays, distances = rays_lib.sample_rays(
+      camera, jnp.zeros((math.prod(batch_shape), image_size**2)), image_size=image_size, num_samples=num_samples)
+  num_chunks = volume_rendering.choose_num_chunks(image_size**2, math.prod(batch_shape) * generator.num_classes * generator.width)
+  found = volume_rendering.find_surface(field, camera, rays, distances, jax.tree.map(flat, rendering), num_chunks=num_chunks)
+  return jax.tree.map(lambda x: x.reshape((*batch_shape, image_size, image_size) + x.shape[2:]), found)
 
 
 def _check_sizes(generator: Generator, styles: Array, image_size: int, num_samples: int, num_devices: int) -> None:
@@ -144,6 +170,13 @@ def _flat_batch(x: Array, rank: int, batch_shape: tuple[int, ...]) -> Array:
   """[..., *rest] → [batch, *rest], where rest are the last `rank` axes and the others broadcast to batch_shape."""
   rest = x.shape[x.ndim - rank:]
   return jnp.broadcast_to(x, batch_shape + rest).reshape((math.prod(batch_shape),) + rest)
+
+
+def _flat_cameras(camera: Camera, batch_shape: tuple[int, ...]) -> Camera:
+  """The same for a camera: one for each of the batch."""
+  return Camera(
+      _flat_batch(camera.cam_to_world, 2, batch_shape),
+      *(_flat_batch(x, 0, batch_shape) for x in (camera.focal, camera.near, camera.far)))
 
 
 def _renderer(num_chunks: int, mesh: jax.sharding.Mesh | None) -> Callable[..., Rendering]:

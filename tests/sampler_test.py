@@ -242,3 +242,39 @@ def test_class_indices_reads_names():
   assert sampler.class_indices('ffhq12', ['hair', 'hat']) == [8, 9]
   with pytest.raises(ValueError, match='beard.*background, skin'):
     sampler.class_indices('ffhq12', ['beard'])
+
+
+def test_normals_are_those_of_finite_differences(params, styles):
+  """Protects the pictures of shapes: the normal in camera axes is the slope of the signed distance along the camera's own axes."""
+  camera, step = views(*VIEWS), 2e-4
+  rendering = _jitted(params, styles, camera)
+  found = sampler.surface(GENERATOR, params, styles, camera, rendering)
+  assert found.normal.shape == (2, 4, 4, 3) and found.width.shape == found.opacity.shape == (2, 4, 4)
+  field = sampler.radiance_field(GENERATOR, params, styles)
+  axes = jnp.moveaxis(camera.cam_to_world[..., :3], -1, 0)[:, :, None, None, :]  # [x y z, batch, 1, 1, 3]
+  slopes = jnp.stack([
+      field.sdf(rendering.surface_point + step * axis) - field.sdf(rendering.surface_point - step * axis) for axis in axes], axis=-1)
+  expected = slopes / jnp.linalg.norm(slopes, axis=-1, keepdims=True)
+  assert np.ptp(expected, axis=(0, 1, 2)).min() > 0.1  # of a sphere, not of a wall
+  np.testing.assert_allclose(found.normal, expected, atol=2e-2)
+
+
+def test_surface_has_the_axes_of_its_rendering(params, styles, rendering):
+  """Protects single portraits, and the width and opacity of a surface: by a loop over the samples of each ray."""
+  camera = views(*VIEWS)
+  found = sampler.surface(GENERATOR, params, styles, camera, rendering)
+  alone = jax.tree.map(lambda x: x[1], (camera, rendering))
+  one = sampler.surface(GENERATOR, params, styles[1], *alone)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b[1], rtol=1e-4, atol=1e-4), one, found)
+  np.testing.assert_allclose(found.opacity, 1 - rendering.last_weight, atol=1e-6)
+  distances = 0.88 + 0.24 * np.arange(4) / 4
+  beta = float(params['params']['field']['density_beta'])
+  for ray in [(0, 0, 0), (1, 2, 1)]:
+    left, weights = 1.0, []
+    slant = np.hypot(1, np.hypot(*((np.array(ray[1:]) + 0.5 - 2) / 4 * 2 * np.tan(np.pi / 30))))
+    for j, sdf in enumerate(np.asarray(rendering.sdf)[ray]):
+      density = 1 / (1 + np.exp(sdf / beta)) / beta
+      weights.append(left * (1 - np.exp(-density * slant * (0.06 if j < 3 else np.inf))))
+      left -= weights[-1]
+    mean = np.average(distances, weights=weights)
+    np.testing.assert_allclose(found.width[ray], np.average((distances - mean)**2, weights=weights)**0.5, rtol=1e-3)

@@ -86,10 +86,18 @@ def real_sets(split: str, examples: Examples, num_samples: int, others: Examples
     raise ValueError(f'{len(others["image"])} other real examples are too few to compare {num_samples} samples; give as many')
   order = np.random.default_rng(_SEED).permutation(count)
   num_frontal = min(_NUM_FRONTAL, num_samples)
-  frontal = diversity.frontal_examples(examples['viewpoint'], num_frontal) if 'viewpoint' in examples else order[:num_frontal]
+  frontal = _frontal(examples, num_frontal) if 'viewpoint' in examples else order[:num_frontal]
   return RealSets(
       split, examples, reference=_take(examples, order[:num_samples]), frontal=_take(examples, frontal),
       other=_take(examples, order[num_samples:2 * num_samples]) if others is None else _take(others, slice(num_samples)))
+
+
+def _frontal(examples: Examples, count: int) -> np.ndarray:
+  """Indices of the examples nearest to the frontal view; those whose camera is not known come last."""
+  viewpoint = np.array(examples['viewpoint'], np.float32)
+  if 'viewpoint_confidence' in examples:
+    viewpoint[np.asarray(examples['viewpoint_confidence']) == 0] = np.pi
+  return diversity.frontal_examples(viewpoint, count)
 
 
 def _take(examples, chosen):

@@ -32,6 +32,7 @@ from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
 from cnerf_jax.persistence import atomic_files
 
+_NUM_FRONTAL = 64  # samples whose shape is measured
 _SAMPLE_BATCH = 32  # samples are asked for in calls of one size, so that the sampler compiles once
 _DISTANCES = ('image', 'mask', 'class_area_error', 'image_diversity', 'mask_diversity')
 _AGREEMENTS = ('mask_agreement', 'mask_agreement_all', 'azimuth', 'elevation')
@@ -64,14 +65,15 @@ def evaluate(
     earlier: scores of the same run: their ceilings hold as long as the same real examples are compared with, which saves
       sampling the untrained generator.
     limits: what has to be reached, by score.
-    sample_depth: as `sample`, with the expected `depth` instead of the image; used where real examples have a depth.
+    sample_depth: as `sample`, with `depth`, `surface_width` and `opacity` instead of the image; without it nothing is said of geometry.
 
   Returns:
     A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
     floor, ceiling, normalised), `classes` (by name, see `class_table.class_rows`), `mask_agreement` (over large
     classes), `mask_agreement_all`, `rare_agreement` (value, on_real, classes), `azimuth`, `elevation`, `oracle` (its
-    accuracy by split), `relief` (see `geometry.relief`; None where depth is unknown), `passed` (see `bars.passed`),
-    `all_passed`, `ceilings`, `compared_with` (split, examples, num_samples), `num_samples`.
+    accuracy by split), `geometry` (see `geometry.measure`; None for classes without a face), `relief` (see
+    `geometry.relief`; None where depth is unknown), `passed` (see `bars.passed`), `all_passed`, `ceilings`,
+    `compared_with` (split, examples, num_samples), `num_samples`.
   """
   compared_with = {'split': real.split, 'examples': len(real.examples['image']), 'num_samples': real.num_samples}
   fakes, frontal_fakes = _draw_both(sample, key, real)
@@ -88,6 +90,7 @@ def evaluate(
       fakes['semantic_mask'], real.examples['semantic_mask'], class_set, labels, next(iter(accuracy.values()), None))
   scores |= _agreements(reading, fakes['viewpoint'], scores['classes'])
   scores['oracle'] = accuracy
+  scores['geometry'] = measure_geometry(sample_depth, key, class_set) if sample_depth is not None else None
   scores['relief'] = _relief(sample_depth, key, real, class_set)
   scores['passed'] = bars.passed(scores, limits)
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
@@ -117,6 +120,14 @@ def _agreements(reading, viewpoint, rows) -> dict[str, Any]:
       rare_agreement=class_table.rare_agreement(rows),
       azimuth=agreement.signed_correlation(reading.viewpoint[:, 0], viewpoint[:, 0]),
       elevation=agreement.signed_correlation(reading.viewpoint[:, 1], viewpoint[:, 1]))
+
+
+def measure_geometry(sample_depth: Sample, key: jax.Array, class_set: semantics.ClassSet) -> dict[str, Any] | None:
+  """Shape of samples seen from the front, see `geometry.measure`; None, without drawing any, for classes without a face."""
+  if not geometry.has_face(class_set):
+    return None
+  names = ('depth', 'semantic_mask', 'surface_width', 'opacity')
+  return geometry.measure(**draw(sample_depth, key, _NUM_FRONTAL, np.zeros((_NUM_FRONTAL, 2), np.float32), names=names), class_set=class_set)
 
 
 def _relief(sample_depth, key, real, class_set) -> dict[str, Any] | None:
@@ -170,7 +181,8 @@ def _normalised(value, floor, ceiling) -> dict[str, float | None]:
 
 
 def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
-  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ..., `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
+  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ...,
+  `geometry_relief`, `geometry_in_order`, `geometry_fog`, `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
   flat = {}
   for name in _DISTANCES:
     flat[name] = scores[name]['value']
@@ -179,11 +191,17 @@ def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
     flat[name] = scores[name]
   flat['rare_agreement'] = scores['rare_agreement'] and scores['rare_agreement']['value']
   flat['relief'] = scores['relief'] and scores['relief']['slope']
+  flat |= geometry_summary(scores['geometry'])
   for name, row in scores['classes'].items():
     flat[f'area_ratio_{name}'] = row['ratio']
     flat[f'presence_ratio_{name}'] = row['fake_presence'] / row['real_presence'] if row['real_presence'] else None
   flat['passed'] = sum(row['passed'] for row in scores['passed'].values())
   return flat
+
+
+def geometry_summary(found: Mapping[str, Any] | None) -> dict[str, float | None]:
+  """The part of `summary` that tells of geometry, by the result of `measure_geometry`."""
+  return {f'geometry_{name}': found and found[name] for name in ('relief', 'in_order', 'fog')}
 
 
 def write(scores: Mapping[str, Any], workdir: str | os.PathLike, step: int) -> pathlib.Path:
@@ -229,6 +247,8 @@ def format_table(scores: Mapping[str, Any]) -> str:
   rare = scores['rare_agreement'] or {'value': None, 'on_real': None, 'classes': ()}
   lines.append(f'{"rare_agreement":<18}{_number(rare["value"], ".3f"):>8}{"":>24}  {_bar_text(scores, "rare_agreement")}'
                f' (oracle on real {_number(rare["on_real"], ".2f")}; {", ".join(rare["classes"]) or "no class"})')
+  if scores['geometry'] is not None:
+    lines.append(f'{"geometry":<18}{geometry.describe(scores["geometry"])}')
   relief = scores['relief']
   if relief is not None:
     lines.append(f'{"relief":<18}{_number(relief["slope"], ".3f"):>8}{"":>24}  1: as deep as real, 0: flat, below 0: hollow'

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
 from cnerf_jax.rendering import density as density_lib
 from cnerf_jax.rendering import surface
@@ -34,6 +35,9 @@ class Field(Protocol):
 
   def query(self, points, viewdirs):
     """sdf, color and mask_scores of points [batch, rays, samples, 3] along viewdirs [batch, rays, 3]."""
+
+  def sdf(self, points):
+    """Signed distance of points [batch, rays, 3] alone; `find_surface` needs it."""
 
 
 @flax.struct.dataclass
@@ -125,3 +129,26 @@ def render_in_chunks(
 ) -> Rendering:
   """`render_rays` in equal chunks of rays: the same result, with the memory of one chunk."""
   return map_in_chunks(lambda chunk: render_rays(field, *chunk), (rays, distances), num_chunks=num_chunks)
+
+
+def find_surface(
+    field: Field, camera: camera_lib.Camera, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], rendering: Rendering, *,
+    num_chunks: int,
+) -> surface.Surface:
+  """The surface that rendered rays meet; normals are of the expected surface points, in chunks of rays as those of `render_in_chunks`.
+
+  Args:
+    field: that was rendered.
+    camera: [batch] that the rays come from.
+    rays: of the rendering.
+    distances: of the rendering.
+    rendering: [batch, rays] of them.
+    num_chunks: a divisor of the number of rays.
+  """
+  density = density_lib.density_from_sdf(rendering.sdf, field.density_beta)
+  weights = volume_aggregation.aggregation_weights(density, volume_aggregation.interval_lengths(distances, rays.directions))
+  normals = map_in_chunks(lambda points: surface.normals(field.sdf, points), rendering.surface_point, num_chunks=num_chunks)
+  return surface.Surface(
+      normal=jnp.einsum('bij,bri->brj', camera.cam_to_world[..., :3], normals),
+      width=surface.surface_width(weights, distances),
+      opacity=1 - rendering.last_weight)

@@ -2,7 +2,8 @@
 
 Two kinds of findings. A number that is not finite ends the run: nothing after it can be trusted, while the last
 checkpoint can. Signs of the known way in which such GANs fail, the discriminators having won while the generator gets
-no gradient, are told in words, once each. Metrics are named as `train_step` and `writers.scalars` name them.
+no gradient, are told in words, once each, and so are heads of a wrong shape. Metrics are named as `train_step` and
+`writers.scalars` name them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,17 @@ import math
 
 class NonFiniteMetric(ValueError):
   """A reported number is NaN or infinite."""
+
+
+# What is wrong with the shape of heads (`geometry` of the scores), and what to do
+_GEOMETRY = {
+    'hollow': 'heads are hollow: noses lie behind ears, as in a mold, while pictures may look right. The cameras have the wrong sign or are '
+              'wrong altogether: give right ones with `prepare --viewpoints`, or let them be read from the label maps, and begin again.',
+    'flat': 'heads are flat: noses stand hardly before ears, as in a painted board that turns. The cameras are too uncertain or spread too '
+            'little: give more exact ones and more turned heads, and keep the view direction out of the mask and colour heads.',
+    'fog': 'heads are fog: the surface is wide along the ray or lets light through, so that depths mean little. Lower '
+           'generator.density_beta_init, take more num_samples a ray, or train for more steps.',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +91,20 @@ def examine(
       warnings.append(f'{sentence} {seen}')
       warned.append(name)
   return HealthState(since=since, warned=tuple(warned)), warnings
+
+
+def examine_geometry(verdict: str | None, state: HealthState, *, step: int) -> tuple[HealthState, list[str]]:
+  """As `examine`, for what scores say of the shape of heads.
+
+  Args:
+    verdict: `hollow`, `flat` or `fog`; of anything else, such as `sound` or None, nothing is said.
+    state: what the last call returned.
+    step: the step the verdict is of.
+  """
+  name = f'geometry/{verdict}'
+  if verdict not in _GEOMETRY or name in state.warned:
+    return state, []
+  return dataclasses.replace(state, warned=(*state.warned, name)), [f'{_GEOMETRY[verdict]} Seen at step {step}']
 
 
 def _check_finite(metrics: Mapping[str, float], step: int) -> None:

@@ -42,8 +42,10 @@ class Pictures:
     @jax.jit
     def draw_view(params, azimuth):
       camera = camera_lib.orbit(azimuth, 0.0)
-      rendering = sampler.render(generator, params, sampler.map_latents(generator, params, self._z), camera, **settings)
-      return rendering.rgb, rendering.semantic_mask
+      styles = sampler.map_latents(generator, params, self._z)
+      rendering = sampler.render(generator, params, styles, camera, **settings)
+      surface = sampler.surface(generator, params, styles, camera, rendering)
+      return rendering.rgb, rendering.semantic_mask, surface.normal * surface.opacity[..., None]
 
     @jax.jit
     def draw_part(params, class_weights):
@@ -56,11 +58,10 @@ class Pictures:
   def draw(self, params, step: int) -> Sheet:
     """Writes the sample sheet and the sheet of classes of this step; returns the sample sheet."""
     views = [self._draw_view(params, azimuth) for azimuth in self._azimuths]
-    images = np.stack([np.asarray(image) for image, _ in views], axis=1)
-    masks = np.stack([np.asarray(mask) for _, mask in views], axis=1)
+    images, masks, normals = (np.stack(of_views, axis=1) for of_views in zip(*jax.device_get(views)))
     path = self._workdir / 'sheets' / f'samples_{step:07d}.png'
     sheet = sheets.sample_sheet(
-        images, masks, self._class_set, azimuths=np.asarray(self._azimuths), title=f'step {step}')
+        images, masks, normals, self._class_set, azimuths=np.asarray(self._azimuths), title=f'step {step}')
     sheets.save(sheet, path)
     parts = np.stack([np.asarray(self._draw_part(params, row)) for row in jnp.eye(self._class_set.num_classes)])
     frontal = masks[:NUM_VIEWS, masks.shape[1] // 2]

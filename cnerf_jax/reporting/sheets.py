@@ -1,4 +1,4 @@
-"""Pictures of a run for people to look at: sheets of samples, and of what each local generator draws.
+"""Pictures of a run for people to look at: sheets of samples with their surfaces, and of what each local generator draws.
 
 Axes: I identities, V views, H W image, K semantic classes. Images are in [-1, 1], masks in [0, 1] up to the error of
 the run; both are clipped for show. Pixels are enlarged whole: a sheet shows neither more nor less than was rendered.
@@ -42,27 +42,40 @@ def coloured_mask(
   return np.rint(colour * opacity + 255 * (1 - opacity)).astype(np.uint8)
 
 
+def coloured_normals(normals: Float[np.ndarray, '*batch height width 3']) -> np.ndarray:
+  """Normals in camera axes (x right, y up, z towards the camera) as colours, -1 to 1 as 0 to 255; uint8 [..., 3].
+
+  A nose of true relief is blue on the left side of the picture and pink on the right; that of a hollow mold, the other way round. A normal
+  shorter than 1 fades to white: multiplied by its opacity, a surface is shown as opaque as it is.
+  """
+  normals = np.asarray(normals, np.float32)
+  length = np.linalg.norm(normals, axis=-1, keepdims=True)
+  return _pixels(normals + np.clip(1 - length, 0, 1))
+
+
 def sample_sheet(
     images: Float[np.ndarray, 'identities views height width 3'],
     masks: Float[np.ndarray, 'identities views height width classes'],
+    normals: Float[np.ndarray, 'identities views height width 3'],
     class_set: semantics.ClassSet, *,
     azimuths: Sequence[float] | None = None,
     title: str = '',
 ) -> Image.Image:
-  """One row per identity, one column per view, each cell image | coloured mask, with a legend of the classes.
+  """One row per identity, one column per view, each cell image | coloured mask | normals, with a legend of the classes.
 
   Args:
     images: samples in [-1, 1].
     masks: their semantic masks.
+    normals: of their surfaces, see `coloured_normals`.
     class_set: gives colours and names.
     azimuths: of the views, radians, for the headings of the columns.
     title: a line above all, such as the step.
   """
-  images, masks = np.asarray(images), np.asarray(masks)
-  if images.ndim != 5 or images.shape[:-1] != masks.shape[:-1]:
-    raise ValueError(f'images {images.shape} and masks {masks.shape} must be [I, V, H, W, 3] and [I, V, H, W, K] '
-                     'of the same I, V, H, W')
-  cells = np.concatenate([_pixels(images), coloured_mask(masks, class_set)], axis=-2)
+  images, masks, normals = np.asarray(images), np.asarray(masks), np.asarray(normals)
+  if images.ndim != 5 or images.shape[:-1] != masks.shape[:-1] or images.shape != normals.shape:
+    raise ValueError(f'images {images.shape}, masks {masks.shape} and normals {normals.shape} must be [I, V, H, W, 3], '
+                     '[I, V, H, W, K] and [I, V, H, W, 3] of the same I, V, H, W')
+  cells = np.concatenate([_pixels(images), coloured_mask(masks, class_set), coloured_normals(normals)], axis=-2)
   rows = [str(index + 1) for index in range(len(images))]
   return _grid(cells, rows, _headings(azimuths, images.shape[1]), title=title, legend=class_set)
 
@@ -129,7 +142,7 @@ def _grid(
     legend: semantics.ClassSet | None = None,
     swatches: Sequence[tuple[int, int, int]] | None = None,
 ) -> Image.Image:
-  """Cells [rows, columns, height, width, 3], each image | mask, on paper with headings."""
+  """Cells [rows, columns, height, width, 3], pictures side by side, on paper with headings."""
   height, width = cells.shape[2:4]
   enlarge = max(1, math.ceil(MIN_CELL_PIXELS / height))
   cells = cells.repeat(enlarge, axis=2).repeat(enlarge, axis=3)

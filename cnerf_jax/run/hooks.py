@@ -5,6 +5,7 @@ A hook is called with (step, state, metrics) after every step and acts when its 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import ml_collections
 import numpy as np
 
 from cnerf_jax import semantics
+from cnerf_jax.evaluation import geometry as geometry_lib
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
@@ -64,6 +66,12 @@ class Report:
         'D': report['global_discriminator/accuracy'], 'Ds': report['semantic_discriminator/accuracy'],
         'G': report['generator/adversarial_global']})
 
+  def examine_geometry(self, step: int, geometry: Mapping[str, Any] | None) -> None:
+    """Warns of heads of a wrong shape, by `geometry` of the scores."""
+    self.health, warnings = health.examine_geometry(geometry and geometry['verdict'], self.health, step=step)
+    for warning in warnings:
+      self._progress.note(f'warning: {warning}')
+
 
 class Draw:
   """Sheets of the average's people, as files and for TensorBoard."""
@@ -82,7 +90,7 @@ class Draw:
 
 
 class Score:
-  """Scores of the average against real portraits.
+  """Scores of the average against real portraits, and warnings, through `report`, of heads of a wrong shape.
 
   Attributes:
     scores: the last ones; none yet at first.
@@ -91,11 +99,11 @@ class Score:
 
   def __init__(
       self, config: ml_collections.ConfigDict, players: players_lib.Players, data: evaluator_lib.Data, untrained_params: Any | None,
-      workdir: Any, writer: writers.MetricWriter, progress: progress_lib.Progress):
+      workdir: Any, writer: writers.MetricWriter, progress: progress_lib.Progress, report: Report):
     self.scores: dict[str, Any] = {}
     self.step: int | None = None
     self._config, self._players, self._data, self._untrained_params = config, players, data, untrained_params
-    self._workdir, self._writer, self._progress = workdir, writer, progress
+    self._workdir, self._writer, self._progress, self._report = workdir, writer, progress, report
     self._evaluator: evaluator_lib.Evaluator | None = None
 
   def __call__(self, step: int, state: Any, metrics: Metrics) -> None:
@@ -108,9 +116,25 @@ class Score:
       self._evaluator = evaluator_lib.Evaluator(
           self._players.generator, untrained, self._config, self._data, self._progress.note)
     self.scores, self.step = self._evaluator.evaluate(jax.device_get(state.ema_params), step, self._workdir), step
-    summary = scores_lib.summary(self.scores)
-    self._writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})
+    self._write(step, scores_lib.summary(self.scores))
     self._progress.note(scores_lib.format_table(self.scores))
+    self._report.examine_geometry(step, self.scores['geometry'])
+
+  def measure_geometry(self, step: int, state: Any) -> None:
+    """Says, now, what shape heads have, and nothing else of them: after the pretraining, where the other scores would take minutes."""
+    sample = evaluator_lib.make_depth_sampler(self._players.generator, self._config)
+    params = jax.device_get(state.ema_params)
+    found = scores_lib.measure_geometry(
+        lambda key, batch, viewpoint: sample(params, key, batch, viewpoint), evaluator_lib.score_key(self._config),
+        semantics.class_set(self._config.data.class_set))
+    if found is None:
+      return
+    self._write(step, scores_lib.geometry_summary(found))
+    self._progress.note(f'geometry at step {step}: {geometry_lib.describe(found)}')
+    self._report.examine_geometry(step, found)
+
+  def _write(self, step: int, summary: Mapping[str, float | None]) -> None:
+    self._writer.write_scalars(step, {f'score/{name}': value for name, value in summary.items() if value is not None})
 
   def at(self, step: int) -> float | None:
     """The image score of a step, lower is better; None if it was not scored."""

@@ -57,11 +57,13 @@ def run(
     if is_primary:
       pictures = pictures_lib.Pictures(players.generator, config, workdir)
       draw = hooks.Draw(config, pictures, writer)
-      score = hooks.Score(config, players, data, start.untrained_params, workdir, writer, progress)
+      score = hooks.Score(config, players, data, start.untrained_params, workdir, writer, progress, report)
     save = hooks.Save(config, checkpoints, batches, report, score, writer, pictures)
     between_steps = [hook for hook in (report, draw, score, save) if hook is not None]
     if draw is not None and first == 0:
       draw.draw(0, state)
+      if config.vae_pretraining.num_steps:
+        score.measure_geometry(0, state)
 
     while (step := int(state.step)) < config.num_steps:  # waits for the step before
       batch = next(batches)

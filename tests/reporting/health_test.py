@@ -64,6 +64,24 @@ def test_signs_of_failure(change, words, first_told):
   assert step == first_told and words in warning and '\n' not in warning
 
 
+@pytest.mark.parametrize('verdict, words', [
+    ('hollow', ('noses lie behind ears', '--viewpoints')), ('flat', ('painted board', 'view direction')),
+    ('fog', ('fog', 'density_beta', 'num_samples'))])
+def test_heads_of_a_wrong_shape_are_told_once(verdict, words):
+  """Protects from right pictures of wrong heads: what is wrong and what to do, in one line, once, restarts included."""
+  state, (warning,) = health.examine_geometry(verdict, health.HealthState(), step=100)
+  assert all(word in warning for word in (*words, 'step 100')) and '\n' not in warning
+  state, _ = health.examine(WELL, state, step=110)
+  state = health.HealthState(**json.loads(json.dumps(dataclasses.asdict(state))))
+  assert health.examine_geometry(verdict, state, step=200) == (state, [])
+
+
+@pytest.mark.parametrize('verdict', ['sound', None])
+def test_sound_heads_are_left_alone(verdict):
+  """Protects from false alarms: nothing is said of sound heads, nor of what could not be judged."""
+  assert health.examine_geometry(verdict, health.HealthState(), step=1) == (health.HealthState(), [])
+
+
 def test_sign_must_last():
   """Protects from warnings about a passing moment."""
   state, told = health.HealthState(), []

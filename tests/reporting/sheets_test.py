@@ -50,11 +50,12 @@ def test_wrong_class_set():
 
 
 def test_sample_sheet():
-  """Protects the sheet's order: identities down, views across, image left of its mask, cells of 64 pixels, a legend."""
+  """Protects the sheet's order: identities down, views across, image left of its mask, normals on the right, cells of 64 pixels, a legend."""
   images = np.zeros((2, 3, 24, 24, 3), np.float32)
   shades = np.linspace(-1, 1, 6).reshape(2, 3)
   images += shades[..., None, None, None]
-  picture = sheets.sample_sheet(images, striped_masks(2, 3), CLASS_SET, azimuths=(-0.45, 0.0, 0.45), title='step 10')
+  normals = np.broadcast_to(np.array([0, 0, 1.0]), images.shape)
+  picture = sheets.sample_sheet(images, striped_masks(2, 3), normals, CLASS_SET, azimuths=(-0.45, 0.0, 0.45), title='step 10')
   pixels = np.asarray(picture).astype(int)
   expected = np.rint((shades * 0.5 + 0.5) * 255).astype(int)
   corners = {}
@@ -72,8 +73,16 @@ def test_sample_sheet():
   y, x = corners[second]
   mask_colours = pixels[y, x + 72:x + 144:6]
   np.testing.assert_array_equal(mask_colours, CLASS_SET.palette)
+  assert (pixels[y:y + 72, x + 144:x + 216] == (128, 128, 255)).all()  # normals, towards the camera
   bottom = colours(pixels[corners[fourth][0] + 73:])
   assert set(CLASS_SET.palette) <= bottom
+
+
+def test_coloured_normals():
+  """Protects what tells a nose from a dent: right is red, up is green, towards the camera is blue; what is not opaque fades to white."""
+  picture = sheets.coloured_normals(np.array([[[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0.5], [0, 0, 0], [np.nan] * 3]], np.float32))
+  np.testing.assert_array_equal(
+      picture[0], [[255, 128, 128], [0, 128, 128], [128, 255, 128], [128, 128, 255], [191, 191, 255], [255, 255, 255], [255, 0, 255]])
 
 
 def test_class_sheet():
@@ -92,10 +101,11 @@ def test_class_sheet():
 
 
 @pytest.mark.parametrize('call', [
-    lambda: sheets.sample_sheet(np.zeros((2, 3, 8, 8, 3)), np.zeros((2, 2, 8, 8, 12)), CLASS_SET),
-    lambda: sheets.sample_sheet(np.zeros((2, 3, 8, 8, 3)), np.zeros((2, 3, 8, 8, 12)), CLASS_SET, azimuths=[0.0]),
+    lambda: sheets.sample_sheet(np.zeros((2, 3, 8, 8, 3)), np.zeros((2, 2, 8, 8, 12)), np.zeros((2, 3, 8, 8, 3)), CLASS_SET),
+    lambda: sheets.sample_sheet(np.zeros((2, 3, 8, 8, 3)), np.zeros((2, 3, 8, 8, 12)), np.zeros((2, 2, 8, 8, 3)), CLASS_SET),
+    lambda: sheets.sample_sheet(np.zeros((2, 3, 8, 8, 3)), np.zeros((2, 3, 8, 8, 12)), np.zeros((2, 3, 8, 8, 3)), CLASS_SET, azimuths=[0.0]),
     lambda: sheets.class_sheet(np.zeros((3, 2, 8, 8, 3)), np.zeros((2, 8, 8, 12)), CLASS_SET),
-], ids=['views differ', 'azimuths differ', 'classes missing'])
+], ids=['views differ', 'normals differ', 'azimuths differ', 'classes missing'])
 def test_shapes_that_do_not_fit(call):
   """Protects from sheets that mix up identities, views and classes."""
   with pytest.raises(ValueError):
@@ -106,7 +116,8 @@ def test_broken_pixels_are_seen():
   """Protects from NaN shown as black: a broken pixel is magenta."""
   images = np.zeros((1, 1, 64, 64, 3), np.float32)
   images[0, 0, :8, :8] = math.nan
-  picture = sheets.sample_sheet(images, striped_masks(1, 1, size=64), CLASS_SET)
+  normals = np.broadcast_to(np.array([0, 0, 1.0]), images.shape)
+  picture = sheets.sample_sheet(images, striped_masks(1, 1, size=64), normals, CLASS_SET)
   assert ((np.asarray(picture) == (255, 0, 255)).all(-1)).sum() == 64
 
 

@@ -1,5 +1,7 @@
 """What happens between steps: when, of which parameters, in which order."""
 
+import pathlib
+import sys
 import types
 
 import chex
@@ -8,6 +10,9 @@ import numpy as np
 import pytest
 
 import tiny
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'evaluation'))
+import heads  # noqa: E402
 
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import scores as scores_lib
@@ -61,7 +66,7 @@ def make_report(monkeypatch, config, writer):
   return hooks.Report(config, None, writer, Recorder(), health.HealthState())
 
 
-def make_score(monkeypatch, config, writer):
+def make_score(monkeypatch, config, writer, geometry=None, report=None):
   """(the hook, (params, step) of each score): scores are ten times the step."""
   scored = []
 
@@ -72,13 +77,13 @@ def make_score(monkeypatch, config, writer):
     def evaluate(self, params, step, workdir):
       del workdir
       scored.append((params, step))
-      return {'image_normalised': 10.0 * step, 'unknown': None}
+      return {'image_normalised': 10.0 * step, 'unknown': None, 'geometry': geometry}
 
   monkeypatch.setattr(evaluator_lib, 'Evaluator', Evaluator)
-  monkeypatch.setattr(scores_lib, 'summary', lambda scores: scores)
+  monkeypatch.setattr(scores_lib, 'summary', lambda scores: {name: scores[name] for name in ('image_normalised', 'unknown')})
   monkeypatch.setattr(scores_lib, 'format_table', str)
   players = types.SimpleNamespace(generator=None)
-  return hooks.Score(config, players, None, {'w': jnp.zeros(2)}, None, writer, Recorder()), scored
+  return hooks.Score(config, players, None, {'w': jnp.zeros(2)}, None, writer, Recorder(), report or Recorder()), scored
 
 
 def test_hooks_are_due_at_their_steps_and_at_the_last():
@@ -101,6 +106,38 @@ def test_scores_are_of_the_average(monkeypatch):
   for params, _ in scored:
     chex.assert_trees_all_equal(params, STATE.ema_params)
   assert writer.of('write_scalars')[0] == (4, {'score/image_normalised': 40.0})
+
+
+def test_scores_warn_of_the_shape_of_heads(monkeypatch):
+  """Protects from hollow heads behind right pictures: a verdict of the scores is a warning of the run, once, kept by its checkpoints."""
+  config = make_config(evaluate_every=4)
+  report = make_report(monkeypatch, config, Recorder())
+  score, _ = make_score(monkeypatch, config, Recorder(), geometry={'verdict': 'hollow'}, report=report)
+  for step in range(1, 11):
+    score(step, STATE, METRICS)
+  (note,), = report._progress.of('note')
+  assert note.startswith('warning: heads are hollow') and note.endswith('step 4')
+  assert report.health.warned == ('geometry/hollow',)
+
+
+def test_geometry_after_pretraining_is_said_and_written(monkeypatch):
+  """Protects the first moment at which a hollow head can be seen: one line, the numbers at that step, and a warning."""
+  config, writer = make_config(), Recorder()
+  report = make_report(monkeypatch, config, writer)
+  score, _ = make_score(monkeypatch, config, writer, report=report)
+  drawn = []
+  monkeypatch.setattr(evaluator_lib, 'make_depth_sampler', lambda *a: lambda params, key, batch, viewpoint: drawn.append(
+      (params, viewpoint)) or heads.sampler(-0.1, 0.004)(key, batch, viewpoint))
+  score.measure_geometry(0, STATE)
+  for params, viewpoint in drawn:
+    chex.assert_trees_all_equal(params, STATE.ema_params)
+    assert not viewpoint.any()
+  (step, written), = writer.of('write_scalars')
+  assert step == 0 and set(written) == {'score/geometry_relief', 'score/geometry_in_order', 'score/geometry_fog'}
+  assert written['score/geometry_relief'] < -0.04 and written['score/geometry_in_order'] == 0
+  (line,), = score._progress.of('note')
+  assert 'relief -0.0' in line and 'hollow' in line and '\n' not in line
+  assert report.health.warned == ('geometry/hollow',) and score.at(0) is None
 
 
 def test_sheets_are_of_the_average():
@@ -185,6 +222,9 @@ class Hook:
   def at(self, step):
     return None
 
+  def measure_geometry(self, step, state):
+    self._calls.append(('geometry', step))
+
 
 class Run:
   """`loop.run` with everything that it acts on replaced by one list of calls; `metrics_of(step)` are its steps' metrics."""
@@ -240,3 +280,11 @@ def test_run_ends_before_it_saves_what_is_not_a_number(monkeypatch):
     run()
   assert run.of('save') == [('save', 2)]
   assert run.of('step')[-1] == ('step', 4) and run.of('Draw', 'Score')[-1] == ('Score', 3)
+
+
+@pytest.mark.parametrize('num_steps, measured', [(0, []), (5, [('geometry', 0)])], ids=['none', 'pretrained'])
+def test_run_measures_geometry_after_pretraining(monkeypatch, num_steps, measured):
+  """Protects the first look at what pretraining made, and a run without pretraining from a verdict on the sphere that it starts as."""
+  run = Run(monkeypatch, make_config(num_steps=1, vae_pretraining__num_steps=num_steps), lambda step: METRICS)
+  run()
+  assert run.of('geometry') == measured
