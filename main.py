@@ -1,9 +1,10 @@
-"""Trains a CNeRF, says what training would take, or scores one that is trained.
+"""Trains a CNeRF, says what training would take, scores one that is trained, or reads viewpoints of photographs with its encoder.
 
   python main.py --config=configs/portraits32.py --workdir=DIR [--config.key=value ...]
   python main.py --mode=plan --config=configs/portraits64.py
   python main.py --mode=evaluate --workdir=DIR [--step=STEP]
   python main.py --mode=evaluate --params=FILE.npz --config=configs/portraits32_long.py --workdir=DIR
+  python main.py --mode=viewpoints --workdir=DIR --data_dir=DATA
 
 The first command again resumes the run. See configs/ for what can be trained and README.md for what comes out.
 """
@@ -25,6 +26,7 @@ from absl import flags
 from absl import logging
 import jax
 from ml_collections import config_flags
+import numpy as np
 
 from cnerf_jax import pretrained
 from cnerf_jax.evaluation import scores as scores_lib
@@ -35,17 +37,21 @@ from cnerf_jax.persistence import earlier_configs
 from cnerf_jax.persistence import processes
 from cnerf_jax.persistence import workdir as workdir_lib
 from cnerf_jax.reporting import pictures as pictures_lib
+from cnerf_jax.reporting import progress as progress_lib
+from cnerf_jax.run import camera_prior
 from cnerf_jax.run import evaluator as evaluator_lib
 from cnerf_jax.run import loop
 from cnerf_jax.run import plan as plan_lib
+from cnerf_jax.run import read_viewpoints
 from cnerf_jax.run import start
 from cnerf_jax.training import sharding
 from configs import checks
 from data_pipeline import loader
 
 _MODE = flags.DEFINE_enum(
-    'mode', 'train', ['train', 'plan', 'evaluate'],
-    'Trains; or says what a run takes in memory and hours; or scores a saved step of a run and draws its sheets.')
+    'mode', 'train', ['train', 'plan', 'evaluate', 'viewpoints'],
+    'Trains; or says what a run takes in memory and hours; or scores a saved step of a run and draws its sheets; or reads the viewpoints of '
+    'prepared photographs with the encoder of a run.')
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'Config of the run, one of configs/*.py.', lock_config=True)
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the run; made if it does not exist, resumed if it does.')
 _CACHE = flags.DEFINE_string(
@@ -57,6 +63,8 @@ _PROCESS_ID = flags.DEFINE_integer('process_id', None, 'With --coordinator=HOST:
 _STEP = flags.DEFINE_integer('step', None, 'With --mode=evaluate: the saved step; the newest sound one by default.', lower_bound=0)
 _PARAMS = flags.DEFINE_string(
     'params', None, 'With --mode=evaluate: a file of parameters to score instead of a run, with the --config that it was trained with.')
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None, 'With --mode=viewpoints: the prepared photographs (--config.data.dir in training); viewpoints.json is written there.')
 
 
 def prepare(data: loader.DataSet) -> None:
@@ -73,6 +81,7 @@ def train(config, workdir: str) -> None:
   checks.check(config, mesh)
   data = loader.open(config.data)
   checks.check_data(config, data)
+  config = camera_prior.resolve(config, data)
   folder = workdir_lib.claim(workdir, config)
   prepare(data)
   iterator = data.training_iterator(
@@ -109,6 +118,7 @@ def evaluate_params(path: str, config, workdir: str) -> None:
   if other or model.generator != players_lib.make_players(config).generator:
     raise ValueError(f'{path} contains another generator than the config describes ({"; ".join(other) or "its networks differ"}); '
                      'give the config that it was trained with')
+  config = camera_prior.resolve(config, loader.open(config.data))
   folder = pathlib.Path(workdir).expanduser() / 'evaluations' / pathlib.Path(path).stem
   _score(config, model.params, (model.provenance or {}).get('step', 0), folder)
 
@@ -123,6 +133,26 @@ def _score(config, params, step: int, folder: pathlib.Path) -> None:
   print(scores_lib.format_table(evaluator.evaluate(params, step, folder)))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
   print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
+
+
+def viewpoints(workdir: str, data_dir: str) -> None:
+  """Viewpoints of prepared photographs as the encoder of a run reads them, into their folder."""
+  encoder = read_viewpoints.load_reader(workdir)
+  data_config = workdir_lib.load_config(workdir).data.copy_and_resolve_references().unlock()
+  data_config.name, data_config.dir = 'real_portraits', data_dir
+  data = loader.open(data_config)
+  splits = [data.open_split(split, with_all=True) for split in data.splits]
+
+  def batches():
+    for records in splits:
+      for first in range(0, len(records), read_viewpoints.BATCH):
+        part = records.__getitems__(range(first, min(first + read_viewpoints.BATCH, len(records))))
+        stacked = {name: np.stack([record[name] for record in part]) for name in ('image', 'label')}
+        yield [record['name'].decode() for record in part], data.to_example(stacked, image_size=encoder.image_size)
+
+  with progress_lib.Progress(sum(map(len, splits)), description='viewpoints') as progress:
+    found = read_viewpoints.read(encoder, batches(), on_read=progress.update)
+  print(f'{len(found)} viewpoints in {read_viewpoints.write(data_dir, found)}')
 
 
 def _config_path(argv) -> str | None:
@@ -169,15 +199,18 @@ def check_flags() -> None:
   scores_params = mode == 'evaluate' and _PARAMS.value is not None
   if (mode in ('train', 'plan') or scores_params) and _CONFIG.value is None:
     raise app.UsageError('--config is missing; give one of configs/*.py, such as --config=configs/portraits32.py')
-  if mode in ('train', 'evaluate') and _WORKDIR.value is None:
+  if mode == 'viewpoints' and _DATA_DIR.value is None:
+    raise app.UsageError('--data_dir is missing; give the folder of the prepared photographs')
+  if mode in ('train', 'evaluate', 'viewpoints') and _WORKDIR.value is None:
     raise app.UsageError('--workdir is missing; give the folder of the run')
   useless = dict(
-      train={'step': _STEP, 'params': _PARAMS},
-      plan={'step': _STEP, 'workdir': _WORKDIR, 'coordinator': _COORDINATOR, 'params': _PARAMS},
-      evaluate={'coordinator': _COORDINATOR} | ({'step': _STEP} if scores_params else {'config': _CONFIG}))[mode]
+      train={'step': _STEP, 'params': _PARAMS, 'data_dir': _DATA_DIR},
+      plan={'step': _STEP, 'workdir': _WORKDIR, 'coordinator': _COORDINATOR, 'params': _PARAMS, 'data_dir': _DATA_DIR},
+      evaluate={'coordinator': _COORDINATOR, 'data_dir': _DATA_DIR} | ({'step': _STEP} if scores_params else {'config': _CONFIG}),
+      viewpoints={'step': _STEP, 'config': _CONFIG, 'coordinator': _COORDINATOR, 'params': _PARAMS})[mode]
   for name, flag in useless.items():
     if flag.value is not None:
-      why = ' (a run is scored as its own config.json says)' if name == 'config' else ''
+      why = " (a run's own config.json is used)" if name == 'config' else ''
       raise app.UsageError(f'--{name} means nothing with --mode={mode}{why}; leave it out')
 
 
@@ -195,6 +228,8 @@ def main(argv):
       train(_CONFIG.value, _WORKDIR.value)
     elif mode == 'plan':
       plan(_CONFIG.value)
+    elif mode == 'viewpoints':
+      viewpoints(_WORKDIR.value, _DATA_DIR.value)
     elif _PARAMS.value is not None:
       evaluate_params(_PARAMS.value, _CONFIG.value, _WORKDIR.value)
     else:

@@ -33,14 +33,14 @@ _AT_ONCE = 32
 
 def held_out_errors(players, params, encoder_params, config, portraits: dict[str, np.ndarray]) -> tuple[float, float]:
   """Squared error of images and cross-entropy of masks, over held-out portraits."""
-  generator, encoder = players.generator, vae_pretraining.make_encoder(players)
+  generator, encoder = players.generator, vae_pretraining.make_encoder(players, config)
 
   @jax.jit
   def errors(batch):
-    z = encoder.apply(encoder_params, batch['image'], batch['semantic_mask']).mean
-    viewpoint = batch['viewpoint']
+    encoding = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
+    viewpoint = batch['viewpoint'] if encoding.viewpoint is None else encoding.viewpoint
     drawn = sampler.render(
-        generator, params, sampler.map_latents(generator, params, z),
+        generator, params, sampler.map_latents(generator, params, encoding.z.mean),
         camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1]),
         image_size=config.image_size, num_samples=config.num_samples)
     image_error = reconstruction.image_error(drawn.rgb, batch['image'])

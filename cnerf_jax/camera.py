@@ -81,9 +81,10 @@ def draw_viewpoints(
     key: Array, batch: int, *,
     azimuth_std: float = AZIMUTH_STD_RADIANS,
     elevation_std: float = ELEVATION_STD_RADIANS,
+    elevation_mean: float = 0.0,
 ) -> Float[Array, 'batch 2']:
-  """Random viewpoints (azimuth, elevation) in radians: two independent centred Gaussians."""
-  return jax.random.normal(key, (batch, 2)) * jnp.array([azimuth_std, elevation_std])
+  """Random viewpoints (azimuth, elevation) in radians: two independent Gaussians, that of the azimuth centred."""
+  return jax.random.normal(key, (batch, 2)) * jnp.array([azimuth_std, elevation_std]) + jnp.array([0.0, elevation_mean])
 
 
 def multi_view_azimuths() -> Float[Array, '10']:

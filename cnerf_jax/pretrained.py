@@ -4,8 +4,10 @@
   pretrained.save('portraits32.npz', model)
   model = pretrained.load('portraits32.npz')
   model = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
+  z, viewpoint = pretrained.load_encoder('runs/photographs32')(images, semantic_masks)
 
 A model carries what drawing needs besides the parameters: `model.image_size`, `model.num_samples`, the spread of cameras, the mean w.
+A run that began with VAE pretraining has kept its encoder: the start of inverting a photograph.
 """
 
 from __future__ import annotations
@@ -32,11 +34,15 @@ from cnerf_jax import semantics
 from cnerf_jax import version
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import players as players_lib
+from cnerf_jax.models import portrait_encoder
 from cnerf_jax.persistence import atomic_files
 
 
 # names, in a file, of what is beside the parameters: two JSON texts and an array
 _GENERATOR, _TRAINING, _W_MEAN = 'generator', 'training', 'w_mean'
+# the same of an encoder's file
+_ENCODER, _LATENT_MEAN, _LATENT_COVARIANCE = 'encoder', 'latent_mean', 'latent_covariance'
+ENCODER_FILE = 'encoder.npz'  # in the folder of a run
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,6 +60,7 @@ class Model:
     num_samples: samples along a ray in training; fewer or more change what is drawn.
     azimuth_std: standard deviation of the cameras of training, radians; for `camera.draw_viewpoints`.
     elevation_std: likewise.
+    elevation_mean: likewise, their mean.
     w_mean: mean style code of these parameters, for `latents.truncate`.
     provenance: what made it: `config` or `run` (the name of its folder), `step`, `seed`, `data` (the name of the set), `averaged`
       (whether params are the run's averages), `version` of this package.
@@ -69,6 +76,7 @@ class Model:
   num_samples: int | None = None
   azimuth_std: float | None = None
   elevation_std: float | None = None
+  elevation_mean: float | None = None
   w_mean: Float[Array, 'style_dim'] | None = None
   provenance: Mapping[str, object] | None = None
 
@@ -88,7 +96,6 @@ class Model:
         raise ValueError(f'{name} {value!r} must be a number of radians of at least 0')
     if self.w_mean is not None and np.shape(self.w_mean) != (self.generator.style_dim,):
       raise ValueError(f'w_mean has shape {np.shape(self.w_mean)}, this generator needs ({self.generator.style_dim},); see sampler.mean_style')
-
 
   def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
     """`sampler.map_latents` of this model."""
@@ -112,7 +119,7 @@ class Model:
 
 
 # what a file says of a model besides its arrays and the generator's own settings
-_TRAINING_FIELDS = ('class_set', 'image_size', 'num_samples', 'azimuth_std', 'elevation_std', 'provenance')
+_TRAINING_FIELDS = ('class_set', 'image_size', 'num_samples', 'azimuth_std', 'elevation_std', 'elevation_mean', 'provenance')
 
 
 def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = True) -> Model:
@@ -150,6 +157,7 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
       num_samples=config.num_samples,
       azimuth_std=config.camera.azimuth_std,
       elevation_std=config.camera.elevation_std,
+      elevation_mean=config.camera.elevation_mean,
       provenance=dict(
           run=path.absolute().name, step=int(meta['step']), seed=config.seed, data=config.data.name, averaged=ema,
           version=version.__version__)))
@@ -166,11 +174,7 @@ def save(path: str | os.PathLike, model: Model) -> None:
       _GENERATOR: {name: getattr(model.generator, name) for name in generator_lib.SETTINGS},
       _TRAINING: {name: getattr(model, name) for name in _TRAINING_FIELDS},
   }
-  arrays = {name: np.asarray(leaf) for name, leaf in traverse_util.flatten_dict(dict(model.params), sep='/').items()}
-  buffer = io.BytesIO()
-  np.savez_compressed(
-      buffer, **{name: np.array(json.dumps(text)) for name, text in texts.items()}, **{_W_MEAN: np.asarray(model.w_mean)}, **arrays)
-  atomic_files.write_bytes(path, buffer.getvalue())
+  _write(path, texts, {_W_MEAN: model.w_mean} | traverse_util.flatten_dict(dict(model.params), sep='/'))
 
 
 def _with_w_mean(model: Model) -> Model:
@@ -206,6 +210,100 @@ def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.nd
     found, wanted = (tree[name].shape if name in tree else 'nothing' for tree in (arrays, expected))
     if found != wanted:
       raise ValueError(f'{name} is {found}, its settings ask for {wanted}')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Encoder:
+  """What VAE pretraining knows of real portraits: the latents and the viewpoint that draw them.
+
+  It belongs to the generator as pretraining left it. The adversarial training then moves the generator on, so that its latents are where the
+  inversion of a photograph begins, and not its result.
+
+  Attributes:
+    module: the network.
+    params: its parameters.
+    latent_mean: of real portraits in the network's own latents.
+    latent_covariance: likewise; both were folded into the generator's mapping network.
+    class_set: name of the semantic classes of its masks.
+    image_size: side of its images, pixels.
+  """
+
+  module: portrait_encoder.PortraitEncoder
+  params: Mapping[str, object]
+  latent_mean: Float[Array, 'style_dim']
+  latent_covariance: Float[Array, 'style_dim style_dim']
+  class_set: str
+  image_size: int
+
+  def __call__(
+      self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
+  ) -> tuple[portrait_encoder.LatentGaussian, Float[Array, 'batch 2'] | None]:
+    """(z of each portrait as a Gaussian, for `Model.map_latents`; its viewpoint, azimuth and elevation in radians).
+
+    The viewpoint is None in a run that took the cameras of its records as they are (`vae_pretraining.viewpoints` known).
+
+    Args:
+      image: in [-1, 1].
+      semantic_mask: in [0, 1], as the loader gives it.
+
+    Raises:
+      ValueError: if a shape is not that of the run.
+    """
+    shape = (self.image_size, self.image_size)
+    num_classes = semantics.class_set(self.class_set).num_classes
+    for name, array, wanted in (('image', image, (*shape, 3)), ('semantic_mask', semantic_mask, (*shape, num_classes))):
+      if array.shape[1:] != wanted:
+        raise ValueError(f'{name} has shape {array.shape}, this encoder needs (batch, {", ".join(map(str, wanted))})')
+    encoding = self.module.apply(self.params, image, semantic_mask)
+    return portrait_encoder.whiten(encoding.z, self.latent_mean, self.latent_covariance), encoding.viewpoint
+
+
+def load_encoder(path: str | os.PathLike) -> Encoder:
+  """The encoder of a run that began with VAE pretraining.
+
+  Args:
+    path: the folder of the run, or a file that `save_encoder` wrote.
+
+  Raises:
+    FileNotFoundError: if there is none; ValueError: if the file holds no encoder.
+  """
+  path = pathlib.Path(path).expanduser()
+  file = path if path.suffix == '.npz' else path / ENCODER_FILE
+  try:
+    with np.load(file, allow_pickle=False) as opened:
+      arrays = dict(opened)
+    settings, training = (json.loads(str(arrays.pop(name))) for name in (_ENCODER, _TRAINING))
+    of_latents = {name: jnp.asarray(arrays.pop(name)) for name in (_LATENT_MEAN, _LATENT_COVARIANCE)}
+    module = portrait_encoder.PortraitEncoder(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+    params = jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/'))
+    return Encoder(module=module, params=params, **of_latents, **training)
+  except FileNotFoundError:
+    raise FileNotFoundError(
+        f'no encoder {file}; give the --workdir of a run that began with VAE pretraining (vae_pretraining.num_steps)') from None
+  except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    raise ValueError(f'{file} holds no encoder ({atomic_files.one_line(error)}); give the --workdir of a run that began with VAE pretraining '
+                     '(vae_pretraining.num_steps)') from error
+
+
+def save_encoder(path: str | os.PathLike, encoder: Encoder) -> None:
+  """Writes an encoder to one `.npz` file, for `load_encoder`; OSError in one line if it can't be written."""
+  names = ('style_dim', 'channels', 'hidden', 'viewpoint_std', 'elevation_mean', 'mirror_latents')
+  texts = {
+      _ENCODER: {name: getattr(encoder.module, name) for name in names},
+      _TRAINING: {name: getattr(encoder, name) for name in ('class_set', 'image_size')}}
+  arrays = {_LATENT_MEAN: encoder.latent_mean, _LATENT_COVARIANCE: encoder.latent_covariance}
+  arrays |= traverse_util.flatten_dict(dict(encoder.params), sep='/')
+  _write(path, texts, arrays)
+
+
+def _write(path: str | os.PathLike, texts: Mapping[str, object], arrays: Mapping[str, object]) -> None:
+  """An `.npz` file of JSON texts and arrays."""
+  buffer = io.BytesIO()
+  np.savez_compressed(
+      buffer, **{name: np.array(json.dumps(text)) for name, text in texts.items()},
+      **{name: np.asarray(array) for name, array in arrays.items()})
+  atomic_files.write_bytes(path, buffer.getvalue())
 
 
 def from_published(weights: Mapping[str, object]) -> Model:

@@ -43,13 +43,16 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
     data: with num_train, num_validation and has_viewpoints (`data_pipeline.loader.DataSet`).
   """
   lines = []
-  uses = {name: value for name, value in (
-      ('loss_weights.global_discriminator.viewpoint_real', config.loss_weights.global_discriminator.viewpoint_real),
-      ('vae_pretraining.num_steps', config.vae_pretraining.num_steps)) if value}
-  if uses and not data.has_viewpoints:
-    lines.append(
-        f'the records have no viewpoints, which {", ".join(f"{name} {value}" for name, value in uses.items())} would need; '
-        f'set {" ".join(f"--config.{name}=0" for name in uses)}, or prepare them again with --viewpoints')
+  if not data.has_viewpoints:
+    pretraining, weight = config.vae_pretraining, config.loss_weights.global_discriminator.viewpoint_real
+    uses = {}  # what would need them: the remedy
+    if weight:
+      uses[f'loss_weights.global_discriminator.viewpoint_real {weight}'] = 'loss_weights.global_discriminator.viewpoint_real=0'
+    if pretraining.num_steps and pretraining.viewpoints != 'guessed':
+      uses[f'vae_pretraining.num_steps {pretraining.num_steps} with viewpoints {pretraining.viewpoints}'] = 'vae_pretraining.viewpoints=guessed'
+    if uses:
+      lines.append(f'the records have no viewpoints, which {", ".join(uses)} would need; '
+                   f'set {" ".join(f"--config.{remedy}" for remedy in uses.values())}, or prepare them again with cameras (--viewpoints)')
   split, num_samples = real_sets.choose_split(
       config.evaluation.num_images, num_train=data.num_train, num_validation=data.num_validation)
   if split == 'train' and data.num_train < 2 * num_samples:
@@ -134,6 +137,9 @@ def _vae_pretraining(config, mesh) -> Iterator[str]:
   if settings.num_encoded <= config.generator.style_dim:
     yield (f'vae_pretraining.num_encoded {settings.num_encoded} must be more than generator.style_dim {config.generator.style_dim}, '
            'better many times as many')
+  if settings.viewpoints != 'known' and not (config.camera.azimuth_std and config.camera.elevation_std):
+    yield (f'vae_pretraining.viewpoints {settings.viewpoints} are read in units of camera.azimuth_std {config.camera.azimuth_std} and '
+           f'camera.elevation_std {config.camera.elevation_std}, which must be above 0; use known, or cameras that spread')
   if settings.rays_per_portrait > config.image_size**2:
     yield (f'vae_pretraining.rays_per_portrait {settings.rays_per_portrait} must be in 1..{config.image_size**2}, '
            'the pixels of an image')
@@ -153,5 +159,5 @@ _RULES = (
     (('batch_size', 'num_micro_batches', 'r1_fraction'), _micro_batches),
     (('image_size', 'coarse_to_fine', 'num_chunks', 'global_discriminator', 'semantic_discriminator'), _sizes),
     (('r1_fraction',), _r1_fraction),
-    (('vae_pretraining', 'generator', 'image_size'), _vae_pretraining),
+    (('vae_pretraining', 'generator', 'image_size', 'camera'), _vae_pretraining),
 )

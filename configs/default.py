@@ -37,6 +37,8 @@ FIELDS: fields.Table = dict(
     camera=dict(
         azimuth_std=number(0.3, 'standard deviation, radians', least=0, below=1.6, source=SUPPLEMENT),
         elevation_std=number(0.15, 'standard deviation, radians', least=0, below=0.8, source=SUPPLEMENT),
+        elevation_mean=number(0.0, 'mean, radians; positive looks down on the head', above=-0.8, below=0.8),
+        from_data=switch(False, "these three numbers are the data's own where its cameras were read from label maps"),
     ),
     mixing_probability=number(0.5, 'probability that a fake mixes two style codes over its classes', least=0, most=1, source=PAPER),
     generator=dict(
@@ -52,6 +54,7 @@ FIELDS: fields.Table = dict(
         mask_fusion=one_of('softmax', 'raw', meaning='what becomes of mask scores at a point', source='published: raw'),
         mask_sharpness=number(10.0, 'factor on mask scores before their softmax', above=0),
         color_gain=number(5.0, 'factor on the fused colour logit', above=0),
+        view_dependence=one_of('all', 'colour', 'none', meaning='heads that see the view direction; published: all'),
         density_beta_init=number(0.03, 'first width of the surface in the density, world units', above=0, most=1, source='published: 0.1'),
     ),
     sphere=dict(
@@ -60,11 +63,21 @@ FIELDS: fields.Table = dict(
         batch_size=whole(24, 'portraits a step', least=1, source='published code'),
     ),
     vae_pretraining=dict(
-        num_steps=whole(0, 'steps in which the generator learns to reconstruct real portraits of known cameras; 0: none, as in the paper'),
+        num_steps=whole(0, 'steps in which the generator learns to reconstruct real portraits; 0: none, as in the paper'),
+        viewpoints=one_of(
+            'known', 'refined', 'guessed', meaning='cameras of real portraits: of the records; the same, corrected by the encoder; or '
+            "the encoder's guess, without any (cnerf_jax/training/pretraining_viewpoints.py)"),
+        viewpoint_weight=number(10.0, "of the loss that holds the encoder's viewpoints to those read, or at first to those guessed", least=0),
+        spread_weight=number(1.0, 'of the loss that pulls guessed viewpoints to the spread of `camera`', least=0),
+        mirror_latents=one_of(
+            'guessed', 'always', 'never', meaning='where an image and its mirror image get the same latents (deeper heads, softer '
+            'pictures): with guessed viewpoints, always or never'),
         batches_per_step=whole(4, 'batches of portraits a step', least=1),
         rays_per_portrait=whole(128, 'random pixels reconstructed of each portrait', least=1),
         learning_rate=number(5e-4, 'of the generator, at first; it falls to a tenth', above=0),
         encoder_learning_rate=number(1e-3, 'of the encoder', above=0),
+        rare_weight_power=number(
+            0.0, 'portraits that show a rare class count more, by (fraction of the batch that shows it)^-power; 0: all alike', least=0, most=1),
         image_weight=number(4.0, 'of the squared error of colours, against the cross-entropy of masks', least=0),
         prior_weight=number(0.004, 'of the divergence of latents from N(0, I)', least=0),
         num_encoded=whole(4096, 'portraits whose latents give the Gaussian that is folded into the mapping network', least=2),

@@ -66,14 +66,18 @@ def test_run_leaves_its_papers(whole):
   assert 'done: pictures in' in done.stdout
   lines = read_metrics(workdir)
   names = set().union(*lines)
-  assert {line['step'] for line in lines} == set(range(1, STEPS + 1))
+  assert {line['step'] for line in lines} == set(range(STEPS + 1))  # 0: geometry after pretraining
   for name in ('generator/adversarial_global', 'global_discriminator/accuracy', 'generator_gradient_norm/eikonal', 'mask_area/real/hair'):
     assert name in names, sorted(names)
   values = [value for line in lines for value in line.values() if isinstance(value, float)]
   assert values and np.isfinite(values).all()
   assert {path.name for path in (workdir / 'sheets').glob('*.png')} >= {f'samples_{STEPS:07d}.png', f'classes_{STEPS:07d}.png'}
   assert (workdir / 'losses.png').read_bytes().startswith(b'\x89PNG')
-  assert json.loads((workdir / 'scores.json').read_text())
+  geometry = json.loads((workdir / 'scores.json').read_text())['latest']['geometry']
+  assert set(geometry) == {'classes', 'relief', 'behind', 'in_order', 'fog', 'fog_of_relief', 'opacity', 'verdict'}
+  depths = [depth for depth in geometry['classes'].values() if depth is not None]  # so few steps don't show all classes
+  assert depths and 0.88 <= min(depths) <= max(depths) <= 1.12
+  assert 'geometry at step 0: relief ' in done.stdout + done.stderr
   assert not (workdir / 'vae_pretraining').exists()
   assert list(workdir.rglob('events.out.tfevents*'))
 

@@ -19,13 +19,15 @@ from cnerf_jax import pretrained
 from cnerf_jax import sampler
 from cnerf_jax import semantics
 from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.models import mapping_network
+from cnerf_jax.models import portrait_encoder
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = ROOT / 'pretrained' / 'portraits32.npz'
 # of names and bytes of the parameters when they were trained; a file may be written again, but not changed
 SHIPPED_DIGEST = '8527e5d364d1d33bfb277ea933314410693bdc048fa7e46a6fd2d5f0ee03461b'
 TRAINING = dict(
-    image_size=16, num_samples=4, azimuth_std=0.25, elevation_std=0.1,
+    image_size=16, num_samples=4, azimuth_std=0.25, elevation_std=0.1, elevation_mean=0.05,
     provenance=dict(config='tiny', step=7, seed=3, data='portraits', averaged=True, version=cnerf_jax.__version__))
 
 
@@ -212,3 +214,59 @@ def test_shipped_file_says_what_made_it():
   np.testing.assert_allclose(model.w_mean, expected, atol=0.1)
   w = model.map_latents(jnp.ones(model.generator.style_dim))[0, 0]
   np.testing.assert_allclose(latents.truncate(w, model.w_mean, 0.0), model.w_mean)
+
+
+def make_encoder(**changes):
+  settings = dict(style_dim=8, channels=(4, 4), hidden=8, viewpoint_std=(0.3, 0.15), elevation_mean=0.1) | changes
+  module = portrait_encoder.PortraitEncoder(**settings)
+  shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 8, 8, 12)))
+  factor = np.tril(np.random.default_rng(1).normal(0, 0.2, (8, 8)), -1) + np.diag(np.linspace(0.5, 3, 8))
+  return pretrained.Encoder(
+      module, tiny.fill(shapes), latent_mean=np.linspace(-1, 1, 8).astype(np.float32),
+      latent_covariance=(factor @ factor.T).astype(np.float32), class_set='ffhq12', image_size=8)
+
+
+IMAGE, MASK = np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32), np.full((2, 8, 8, 12), 1 / 12, np.float32)
+
+
+@pytest.mark.parametrize('changes', [{}, dict(viewpoint_std=None), dict(mirror_latents=True)], ids=str)
+def test_encoder_of_a_run_is_given_back(tmp_path, changes):
+  """Protects the start of an inversion: latents and viewpoint of a run's encoder, from its folder or its file, are those that were saved."""
+  encoder = make_encoder(**changes)
+  pretrained.save_encoder(tmp_path / pretrained.ENCODER_FILE, encoder)
+  z, viewpoint = encoder(IMAGE, MASK)
+  for path in (tmp_path, tmp_path / pretrained.ENCODER_FILE):
+    loaded = pretrained.load_encoder(path)
+    assert loaded.module == encoder.module and (loaded.class_set, loaded.image_size) == ('ffhq12', 8)
+    again, viewpoint_again = loaded(IMAGE, MASK)
+    np.testing.assert_array_equal(again.mean, z.mean)
+    np.testing.assert_array_equal(again.log_variance, z.log_variance)
+    assert (viewpoint is None) == (viewpoint_again is None) == ('viewpoint_std' in changes)
+    if viewpoint is not None:
+      np.testing.assert_array_equal(viewpoint_again, viewpoint)
+
+
+def test_encoded_latents_are_those_of_the_generator_that_a_run_has(tmp_path):
+  """Protects inversions (trap: the Gaussian that was folded into the mapping network): what the encoder says of a portrait, mapped by the
+  pretrained generator, is what it was in the pretraining."""
+  encoder, generator = make_encoder(), tiny.make_generator()
+  mapping = tiny.make_params(generator)['params']['mapping']
+  folded = mapping_network.fold_gaussian(mapping, encoder.latent_mean, encoder.latent_covariance)
+  own = encoder.module.apply(encoder.params, IMAGE, MASK).z.mean
+  network = mapping_network.MappingNetwork(generator.style_dim, generator.mapping_layers)
+  to_w = lambda params, z: network.apply({'params': params}, z)
+  np.testing.assert_allclose(to_w(folded, encoder(IMAGE, MASK)[0].mean), to_w(mapping, own), rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_no_encoder_is_one_line(tmp_path):
+  """Protects from tracebacks: a run without pretraining, another file, or pictures of another size are named, with the remedy."""
+  with pytest.raises(FileNotFoundError, match='no encoder .*encoder.npz; give the --workdir of a run that began with VAE pretraining') as error:
+    pretrained.load_encoder(tmp_path)
+  assert '\n' not in str(error.value)
+  with pytest.raises(ValueError, match='holds no encoder'):
+    pretrained.load_encoder(SHIPPED)
+  (tmp_path / 'cut.npz').write_bytes(SHIPPED.read_bytes()[:1000])
+  with pytest.raises(ValueError, match='holds no encoder'):
+    pretrained.load_encoder(tmp_path / 'cut.npz')
+  with pytest.raises(ValueError, match=r'image has shape \(2, 4, 4, 3\), this encoder needs \(batch, 8, 8, 3\)'):
+    make_encoder()(IMAGE[:, :4, :4], MASK)

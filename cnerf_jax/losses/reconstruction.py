@@ -8,23 +8,35 @@ from jaxtyping import Array, Float
 _SMALLEST = 1e-4
 
 
-def image_error(image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3']) -> Float[Array, '']:
-  """Squared error summed over colours, mean over pixels."""
-  return jnp.mean(jnp.sum((image - real_image)**2, axis=-1))
+def _mean(errors: Float[Array, '*batch'], weights: Float[Array, '...'] | None) -> Float[Array, '']:
+  """Mean over pixels; with weights [batch], the weighted mean over portraits of their means, 0 where none counts."""
+  if weights is None:
+    return jnp.mean(errors)
+  of_portraits = jnp.mean(errors.reshape(errors.shape[0], -1), axis=-1)
+  return jnp.sum(weights * of_portraits) / jnp.maximum(jnp.sum(weights), _SMALLEST)
 
 
-def mask_error(semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes']) -> Float[Array, '']:
-  """Cross-entropy of masks that sum to one, nats, mean over pixels."""
-  return -jnp.mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1))
+def image_error(
+    image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3'], weights: Float[Array, '...'] | None = None,
+) -> Float[Array, '']:
+  """Squared error summed over colours, mean over pixels; `weights` of portraits, if not all count the same."""
+  return _mean(jnp.sum((image - real_image)**2, axis=-1), weights)
+
+
+def mask_error(
+    semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'], weights: Float[Array, '...'] | None = None,
+) -> Float[Array, '']:
+  """Cross-entropy of masks that sum to one, nats, mean over pixels; `weights` as those of `image_error`."""
+  return -_mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1), weights)
 
 
 def reconstruction_loss(
     image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3'],
     semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'],
-    *, image_weight: float = 1.0,
+    *, image_weight: float = 1.0, weights: Float[Array, '...'] | None = None,
 ) -> Float[Array, '']:
-  """`image_error`, weighted, plus `mask_error`."""
-  return image_weight * image_error(image, real_image) + mask_error(semantic_mask, real_mask)
+  """`image_error`, weighted, plus `mask_error`; `weights` of portraits, if not all count the same."""
+  return image_weight * image_error(image, real_image, weights) + mask_error(semantic_mask, real_mask, weights)
 
 
 def prior_divergence(

@@ -138,6 +138,7 @@ class CompositionalField(nn.Module):
   mask_sharpness: float
   color_gain: float
   density_beta_init: float
+  view_dependence: str
 
   @nn.compact
   def __call__(self, styles: Float[Array, 'batch classes 2 style_dim']) -> RadianceField:
@@ -150,7 +151,9 @@ class CompositionalField(nn.Module):
     base = base_sdf.NetworkBase(**trunk, name='base') if self.base == 'network' else base_sdf.SphereBase(name='base')
     density_beta = self.param('density_beta', nn.initializers.constant(self.density_beta_init), (), jnp.float32)
     return RadianceField(
-        bank=bank(**trunk, residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero, name='bank')(styles),
+        bank=bank(
+            **trunk, residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero,
+            view_dependence=self.view_dependence, name='bank')(styles),
         base=base_sdf.freeze(base(styles)),
         density_beta=density_beta,
         class_weights=jnp.ones(self.num_classes),

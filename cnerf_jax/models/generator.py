@@ -6,6 +6,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from cnerf_jax.models import compositional_field
+from cnerf_jax.models import local_generator
 from cnerf_jax.models import mapping_network
 
 
@@ -27,6 +28,7 @@ class Generator(nn.Module):
     mask_sharpness: factor on mask scores before the softmax.
     color_gain: factor on the fused colour logit.
     density_beta_init: initial width of the surface in the density, world units.
+    view_dependence: which heads see the view direction: 'all' (masks and colours, as published), 'colour' or 'none'.
   """
 
   num_classes: int = 12
@@ -43,10 +45,12 @@ class Generator(nn.Module):
   mask_sharpness: float = 10.0
   color_gain: float = 5.0
   density_beta_init: float = 0.03
+  view_dependence: str = 'all'
 
   def __post_init__(self):
     for value, known, name in (
-        (self.base, compositional_field.BASES, 'base'), (self.mask_fusion, compositional_field.MASK_FUSIONS, 'mask_fusion')):
+        (self.base, compositional_field.BASES, 'base'), (self.mask_fusion, compositional_field.MASK_FUSIONS, 'mask_fusion'),
+        (self.view_dependence, local_generator.VIEW_DEPENDENCES, 'view_dependence')):
       if value not in known:
         raise ValueError(f'generator.{name} {value!r} is not known; use one of {", ".join(known)}')
     super().__post_init__()
@@ -57,7 +61,8 @@ class Generator(nn.Module):
         num_classes=self.num_classes, width=self.width, num_shape_layers=self.num_shape_layers,
         num_texture_layers=self.num_texture_layers, gamma_offset=self.gamma_offset, base=self.base,
         residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero, mask_fusion=self.mask_fusion,
-        mask_sharpness=self.mask_sharpness, color_gain=self.color_gain, density_beta_init=self.density_beta_init)
+        mask_sharpness=self.mask_sharpness, color_gain=self.color_gain, density_beta_init=self.density_beta_init,
+        view_dependence=self.view_dependence)
 
   def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch style_dim']:
     """z → w."""

@@ -1,7 +1,8 @@
 """A local generator: the radiance field of one semantic class, conditioned on a shape and a texture style.
 
 Three FiLM-SIREN layers see the point and the shape style, two more the texture style. Heads: mask score from shape features,
-feature and colour from texture features (both with the view direction), residual signed distance from texture features.
+feature and colour from texture features (both with the view direction, as published, or without it), residual signed distance from
+texture features.
 The module turns styles into a `LocalField`, which is a pure function of points. Colour is linear in the feature, and the feature
 linear in its inputs, so colour is read by one folded head unless the feature itself is asked for.
 """
@@ -17,17 +18,22 @@ from cnerf_jax.models import film_siren
 from cnerf_jax.models import initializers
 
 VIEW_CHANNELS = 3
+# which heads see the view direction: mask and feature, as published; the feature's alone; neither
+VIEW_DEPENDENCES = ('all', 'colour', 'none')
 
 
 @flax.struct.dataclass
 class ViewHead(film_siren.Linear):
-  """Linear head on [features, view direction]; the view's part is computed once a ray, not once a sample."""
+  """Linear head on [features, view direction], or on features alone; the view's part is computed once a ray, not once a sample."""
 
   def __call__(
       self, features: Float[Array, 'rays samples width'], viewdirs: Float[Array, 'rays 3']
   ) -> Float[Array, 'rays samples outputs']:
-    per_ray = viewdirs @ self.kernel[-VIEW_CHANNELS:] + self.bias
-    return features @ self.kernel[:-VIEW_CHANNELS] + per_ray[:, None, :]
+    width = features.shape[-1]
+    if self.kernel.shape[0] == width:
+      return features @ self.kernel + self.bias
+    per_ray = viewdirs @ self.kernel[width:] + self.bias
+    return features @ self.kernel[:width] + per_ray[:, None, :]
 
 
 @flax.struct.dataclass
@@ -98,6 +104,7 @@ class LocalGenerator(nn.Module):
     residual_scale: factor on the residual signed distance.
     residual_from_zero: start the sdf head at zero, so that training starts from the base SDF's sphere. As published the heads
       start random, and twelve random residuals bury the sphere (docs/differences.md).
+    view_dependence: which heads see the view direction, one of `VIEW_DEPENDENCES`. A mask that does can paint what a shape should carve.
   """
 
   width: int = 128
@@ -106,6 +113,7 @@ class LocalGenerator(nn.Module):
   gamma_offset: float = 30.0
   residual_scale: float = 0.25
   residual_from_zero: bool = True
+  view_dependence: str = 'all'
 
   @nn.compact
   def __call__(self, styles: Float[Array, 'batch 2 style_dim']) -> LocalField:
@@ -116,14 +124,15 @@ class LocalGenerator(nn.Module):
     siren = initializers.siren()
     sdf_init = nn.initializers.zeros if self.residual_from_zero else siren
     sdf_head = self._head(film_siren.Linear, 'sdf', self.width, 1, sdf_init, zero_bias=self.residual_from_zero)
+    mask_inputs = self.width + VIEW_CHANNELS * (self.view_dependence == 'all')
+    feature_inputs = self.width + VIEW_CHANNELS * (self.view_dependence != 'none')
     # the bank has a batch axis in its layers only; heads are shared by the portraits of a batch
     return LocalField(
         shape_layers=shape_layers,
         texture_layers=texture_layers,
         sdf_head=sdf_head.replace(kernel=self.residual_scale * sdf_head.kernel, bias=self.residual_scale * sdf_head.bias),
-        mask_head=self._head(ViewHead, 'mask', self.width + VIEW_CHANNELS, 1, siren),
-        feature_head=self._head(
-            ViewHead, 'feature', self.width + VIEW_CHANNELS, self.width, initializers.kaiming(0.25)),
+        mask_head=self._head(ViewHead, 'mask', mask_inputs, 1, siren),
+        feature_head=self._head(ViewHead, 'feature', feature_inputs, self.width, initializers.kaiming(0.25)),
         color_head=self._head(film_siren.Linear, 'color', self.width, 3, siren))
 
   def _layer(self, name, inputs=None, is_first=False):

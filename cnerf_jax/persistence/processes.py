@@ -64,3 +64,10 @@ def first_alone(action: Callable[[], None]) -> None:
       raise ValueError('the first process failed; its output says why')
   if error is not None:
     raise error
+
+
+def as_first(decision: bool) -> bool:
+  """What the first process decided, on all, so that none goes another way by a rounding error."""
+  if jax.process_count() == 1:
+    return decision
+  return bool(multihost_utils.broadcast_one_to_all(np.int32(decision)))

@@ -22,16 +22,25 @@ from cnerf_jax.training import sharding
 
 def make_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
   """`sample(params, key, batch, viewpoint=None)`: unmixed portraits from random or given cameras, as NumPy arrays."""
-  return _make_sampler(generator, config, {'image': 'rgb', 'semantic_mask': 'semantic_mask'})
+  def look(params, styles, camera, rendering):
+    del params, styles, camera
+    return {'image': rendering.rgb, 'semantic_mask': rendering.semantic_mask}
+
+  return _make_sampler(generator, config, look)
 
 
 def make_depth_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
-  """As `make_sampler`, with the expected depth instead of the image: a program of its own, so that images stay the same to the bit."""
-  return _make_sampler(generator, config, {'depth': 'depth', 'semantic_mask': 'semantic_mask'})
+  """As `make_sampler`, with `depth`, `surface_width` and `opacity` (see `sampler.Surface`) instead of the image: a program of its own, so
+  that images stay the same to the bit."""
+  def look(params, styles, camera, rendering):
+    surface = sampler.surface(generator, params, styles, camera, rendering)
+    return {'depth': rendering.depth, 'semantic_mask': rendering.semantic_mask, 'surface_width': surface.width, 'opacity': surface.opacity}
+
+  return _make_sampler(generator, config, look)
 
 
-def _make_sampler(generator, config, names):
-  """Samples of those fields of a rendering that `names` gives: {name of the sample: field}."""
+def _make_sampler(generator, config, look):
+  """Samples as `look(params, styles, camera, rendering)` sees them: a dict of arrays."""
 
   # this process's devices alone: only the first process evaluates
   mesh = sharding.make_mesh(jax.local_devices())
@@ -41,7 +50,7 @@ def _make_sampler(generator, config, names):
     camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
     rendering = sampler.render(
         generator, params, styles, camera, image_size=config.image_size, num_samples=config.num_samples)
-    return tuple(getattr(rendering, field) for field in names.values())
+    return look(params, styles, camera, rendering)
 
   draw = jax.jit(draw, in_shardings=(sharding.replicated(mesh), sharding.over_batch(mesh), sharding.over_batch(mesh)))
   draw_any = jax.jit(draw.__wrapped__)  # for batches that don't divide over the devices
@@ -50,12 +59,18 @@ def _make_sampler(generator, config, names):
     latent_key, view_key = jax.random.split(key)
     if viewpoint is None:
       viewpoint = camera_lib.draw_viewpoints(
-          view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std)
+          view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std,
+          elevation_mean=config.camera.elevation_mean)
     z = jax.random.normal(latent_key, (batch, generator.style_dim))
     drawn = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
-    return {name: np.asarray(values) for name, values in zip(names, drawn)} | {'viewpoint': np.asarray(viewpoint)}
+    return {name: np.asarray(values) for name, values in drawn.items()} | {'viewpoint': np.asarray(viewpoint)}
 
   return sample
+
+
+def score_key(config: ml_collections.ConfigDict) -> jax.Array:
+  """The key of a run's scores: the same people at every evaluation."""
+  return jax.random.key(config.seed + 2)
 
 
 class Data(Protocol):
@@ -86,6 +101,14 @@ def load_real(data: Data, config: ml_collections.ConfigDict) -> real_sets.RealSe
   return real_sets.real_sets(split, load(split, real_sets.num_to_read(num_samples)), num_samples, others)
 
 
+def _with_cameras(examples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Those examples whose camera is known; all where nobody says that some are not."""
+  if 'viewpoint_confidence' not in examples:
+    return examples
+  known = examples['viewpoint_confidence'] > 0
+  return {name: values[known] for name, values in examples.items()}
+
+
 class Evaluator:
   """Scores parameters against real portraits; the untrained generator's scores and the oracle are made once."""
 
@@ -112,7 +135,7 @@ class Evaluator:
 
     def load_for_oracle(split):
       note(f'oracle: reading {split}')
-      return data.load_split(split, image_size=config.image_size, max_examples=num_oracle)
+      return _with_cameras(data.load_split(split, image_size=config.image_size, max_examples=num_oracle))
 
     if 'viewpoint' not in self._real.examples:  # an oracle reads labels and viewpoints; without viewpoints to learn from there is none
       self.oracle = None
@@ -128,7 +151,7 @@ class Evaluator:
     """Scores, also written to `scores.json`."""
     scores = scores_lib.evaluate(
         lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
-        self.oracle, self._class_set, key=jax.random.key(self._config.seed + 2), earlier=self._scores,
+        self.oracle, self._class_set, key=score_key(self._config), earlier=self._scores,
         sample_depth=lambda key, batch, viewpoint: self._sample_depth(params, key, batch, viewpoint))
     self._scores = scores
     scores_lib.write(scores, workdir, step)

@@ -12,12 +12,17 @@ import jax
 import ml_collections
 import numpy as np
 
+from cnerf_jax import pretrained
+from cnerf_jax import semantics
+from cnerf_jax.evaluation import geometry
+from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
 from cnerf_jax.persistence import processes
 from cnerf_jax.reporting import health
 from cnerf_jax.reporting import progress as progress_lib
+from cnerf_jax.run import evaluator as evaluator_lib
 from cnerf_jax.run import plan
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import sharding
@@ -26,6 +31,8 @@ from cnerf_jax.training import train_state
 from cnerf_jax.training import vae_pretraining
 
 PRETRAINING = 'vae_pretraining'  # folder of an unfinished pretraining, in that of the run
+_MENDED = 'mended'  # folder, in that of the pretraining, of the one that begins again
+_NUM_FRONTAL = 64  # samples that tell whether heads are hollow
 _EARLIER_PRETRAINING = 'warm_start'  # what it was called before
 
 
@@ -117,12 +124,58 @@ def _take_over_earlier_pretraining(workdir: pathlib.Path) -> None:
 
 
 def _pretrain(key, players, params, config, iterator, mesh, workdir):
-  """The generator's parameters after VAE pretraining, which goes on where it was stopped."""
+  """The generator's parameters after VAE pretraining, which goes on where it was stopped. The encoder stays in the run's folder.
+
+  Where heads come out hollow and their cameras were guessed or refined, pretraining begins again, once: with the opposite turn as the guess,
+  or with the cameras as they were read. Stopped in the second one, a run finds its way back through the finished first.
+  """
   processes.first_alone(lambda: _take_over_earlier_pretraining(workdir))
-  saved = checkpoints_lib.Checkpoints(workdir / PRETRAINING, max_to_keep=1, shard_count=jax.process_count())
-  settings = config.vae_pretraining
-  done = max(saved.list_steps(), default=0)
-  with saved, progress_lib.Progress(settings.num_steps, initial=done, description='vae pretraining') as progress:
-    return vae_pretraining.initialise(
-        key, players, params, config, iterator, mesh,
-        on_step=lambda step, loss: progress.update(step, {'loss': loss}), saved=saved)
+  params = jax.device_get(params)
+
+  def pretrain(key, folder, description, hollow_encoder_params=None):
+    saved = checkpoints_lib.Checkpoints(folder, max_to_keep=1, shard_count=jax.process_count())
+    done = max(saved.list_steps(), default=0)
+    with saved, progress_lib.Progress(config.vae_pretraining.num_steps, initial=done, description=description) as progress:
+      return jax.device_get(vae_pretraining.initialise(
+          key, players, jax.tree.map(np.array, params), config, iterator, mesh,
+          on_step=lambda step, loss: progress.update(step, {'loss': loss}), saved=saved, hollow_encoder_params=hollow_encoder_params))
+
+  result = pretrain(key, workdir / PRETRAINING, 'vae pretraining')
+  if _is_hollow(players, result.generator_params, config):
+    viewpoints = config.vae_pretraining.viewpoints
+    logging.warning('pretraining made hollow heads: noses lie behind ears. %s', _REMEDIES[viewpoints])
+    if viewpoints != 'known':
+      result = pretrain(
+          jax.random.fold_in(key, 1), workdir / PRETRAINING / _MENDED, 'vae pretraining again', result.encoder_params)
+      if _is_hollow(players, result.generator_params, config):
+        logging.warning('heads are still hollow. %s', _REMEDIES['known'])
+      else:
+        logging.info('heads are no longer hollow.')
+  processes.first_alone(lambda: _save_encoder(workdir, players, result, config))
+  return result.generator_params
+
+
+# what happens, or what a person can do, where heads are hollow
+_REMEDIES = {
+    'known': 'Their cameras have the wrong sign or are wrong altogether: prepare the photographs again with right ones (--viewpoints), and '
+             'begin in a new workdir.',
+    'refined': 'It begins again, with cameras held to those that were read.',
+    'guessed': 'It begins again, with heads turned the other way.',
+}
+
+
+def _is_hollow(players, params, config) -> bool:
+  """Whether the samples that `geometry` of the scores looks at, seen from the front, are hollow."""
+  class_set = semantics.class_set(config.data.class_set)
+  sample = evaluator_lib.make_depth_sampler(players.generator, config)
+  drawn = scores_lib.draw(
+      lambda key, batch, viewpoint: sample(params, key, batch, viewpoint), evaluator_lib.score_key(config), _NUM_FRONTAL,
+      np.zeros((_NUM_FRONTAL, 2), np.float32), names=('depth', 'semantic_mask'))
+  depths = geometry.class_depths(drawn['depth'], drawn['semantic_mask'], class_set)
+  return processes.as_first(geometry.is_hollow(depths, class_set))
+
+
+def _save_encoder(workdir, players, result, config) -> None:
+  pretrained.save_encoder(workdir / pretrained.ENCODER_FILE, pretrained.Encoder(
+      module=vae_pretraining.make_encoder(players, config), params=result.encoder_params, latent_mean=result.latent_mean,
+      latent_covariance=result.latent_covariance, class_set=config.data.class_set, image_size=config.image_size))

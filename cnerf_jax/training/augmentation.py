@@ -92,13 +92,16 @@ def draw_step(
 
 
 def show(transforms: Transforms | None, portraits: dict[str, Array]) -> dict[str, Array]:
-  """Portraits (`image`, `semantic_mask` and, where it is known, `viewpoint`) as the discriminators see them; as they are if None."""
+  """Portraits (`image`, `semantic_mask` and, where it is known, `viewpoint`) as the discriminators see them; as they are if None. How sure a
+  viewpoint is (`viewpoint_confidence`) stays as it is."""
   if transforms is None:
     return portraits
   image, semantic_mask = apply(transforms, portraits['image'], portraits['semantic_mask'])
   shown = dict(image=image, semantic_mask=semantic_mask)
   if 'viewpoint' in portraits:
     shown['viewpoint'] = apply_viewpoint(transforms, portraits['viewpoint'])
+  if 'viewpoint_confidence' in portraits:
+    shown['viewpoint_confidence'] = portraits['viewpoint_confidence']
   return shown
 
 

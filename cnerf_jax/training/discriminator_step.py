@@ -22,6 +22,17 @@ from cnerf_jax.training import optimizers as optimizers_lib
 Terms = dict[str, Float[Array, '']]
 
 
+def weigh_viewpoints(real: dict[str, Array]) -> dict[str, Array]:
+  """A whole batch of reals with `viewpoint_weight`, of mean 1, in place of `viewpoint_confidence`; without that as it is.
+
+  Of the whole batch, so that cutting it into micro-batches changes nothing.
+  """
+  if 'viewpoint_confidence' not in real:
+    return real
+  kept = {name: value for name, value in real.items() if name != 'viewpoint_confidence'}
+  return kept | {'viewpoint_weight': viewpoint_lib.relative_weights(real['viewpoint_confidence'])}
+
+
 def _r1_terms(score, inputs, r1_fraction: float) -> Terms:
   """R1 on image and mask, of every sample or of an evenly strided fraction of them (unbiased, and cheaper in proportion)."""
   stride = round(1 / r1_fraction)
@@ -41,7 +52,7 @@ def global_terms(
       'viewpoint': viewpoint_lib.viewpoint_loss(on_fake.viewpoint, fake['viewpoint']),
   }
   if 'viewpoint' in real:  # photographs come without cameras
-    terms['viewpoint_real'] = viewpoint_lib.viewpoint_loss(on_real.viewpoint, real['viewpoint'])
+    terms['viewpoint_real'] = viewpoint_lib.viewpoint_loss(on_real.viewpoint, real['viewpoint'], real.get('viewpoint_weight'))
   terms |= _r1_terms(lambda *x: discriminate(*x).realness_logits, (real['image'], real['semantic_mask']), r1_fraction)
   metrics = {'accuracy': adversarial.accuracy(on_real.realness_logits, on_fake.realness_logits)}
   if players.augmented:

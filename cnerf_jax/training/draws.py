@@ -48,7 +48,8 @@ def draw_fakes(
           latent_key, batch, num_classes=num_classes, style_dim=config.generator.style_dim,
           mixing_probability=config.mixing_probability),
       viewpoint=camera.draw_viewpoints(
-          view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std),
+          view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std,
+          elevation_mean=config.camera.elevation_mean),
       jitter=jax.random.uniform(jitter_key, (batch, num_rays)),
       eikonal_indices=draw_eikonal_indices(
           eikonal_key, batch, num_points=num_rays * config.num_samples, fraction=config.eikonal_fraction))

@@ -48,7 +48,7 @@ def make_train_step(
     transforms = augmentation.draw_step(step_key, train_state.augmentation_of(state), config)
 
     low_passed = progressive.low_pass_portraits(batch, size)
-    real = augmentation.show(transforms['real'], low_passed)
+    real = discriminator_step.weigh_viewpoints(augmentation.show(transforms['real'], low_passed))
     draw, class_draw = draw_fakes(fake_key), draw_classes(class_key, real)
     rendered, generator_gradients = generator_step.render_for_all(config, render, state.generator_params, draw)
     fake = augmentation.show(transforms['fake'], rendered | {'viewpoint': draw.viewpoint})

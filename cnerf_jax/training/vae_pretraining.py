@@ -3,17 +3,19 @@
 A variational autoencoder whose decoder is the CNeRF generator: an encoder guesses z, the generator renders it from the real image's
 camera, and latents stay near the prior. It puts every class in its place, ties latents to people, and can't collapse; the GAN that
 follows makes pictures sharp. The loss is a mean over pixels, so a few random rays of many portraits teach more than all rays of a
-few. Needs known viewpoints and masks that sum to one (softmax fusion).
+few. Needs masks that sum to one (softmax fusion). Cameras are those of the records, or else the encoder reads them too
+(`pretraining_viewpoints`).
 
 Encoded latents of real portraits end up near N(0, I), but not on it: a few directions are several times wider. Drawn as they are,
-latents would give people that are all alike, so the Gaussian of the encoded latents is folded into the mapping network. The encoder
-is left behind.
+latents would give people that are all alike, so the Gaussian of the encoded latents is folded into the mapping network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -31,7 +33,26 @@ from cnerf_jax.persistence import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import pixels as pixels_lib
+from cnerf_jax.training import pretraining_viewpoints
+from cnerf_jax.training import rare_classes
 from cnerf_jax.training import sharding
+
+
+@flax.struct.dataclass
+class Pretrained:
+  """What VAE pretraining gives.
+
+  Attributes:
+    generator_params: of a generator that draws people from z ~ N(0, I).
+    encoder_params: of the encoder (`make_encoder`), in whose z real portraits are N(latent_mean, latent_covariance).
+    latent_mean: [style_dim].
+    latent_covariance: [style_dim, style_dim]; both were folded into the generator's mapping network (see `portrait_encoder.whiten`).
+  """
+
+  generator_params: Any
+  encoder_params: Any
+  latent_mean: Float[Array, 'style_dim']
+  latent_covariance: Float[Array, 'style_dim style_dim']
 
 
 def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> Int[Array, 'batch rays']:
@@ -66,22 +87,37 @@ def encoded_gaussian(
   return means.mean(axis=0).astype(np.float32), covariance.astype(np.float32)
 
 
-def make_encoder(players: players_lib.Players) -> portrait_encoder.PortraitEncoder:
-  """The encoder that goes with a run's generator."""
-  return portrait_encoder.PortraitEncoder(players.generator.style_dim)
+def make_encoder(players: players_lib.Players, config: ml_collections.ConfigDict) -> portrait_encoder.PortraitEncoder:
+  """The encoder that goes with a run's generator; it reads viewpoints unless those of the records are taken as they are."""
+  settings, camera = config.vae_pretraining, config.camera
+  return portrait_encoder.PortraitEncoder(
+      players.generator.style_dim,
+      viewpoint_std=None if settings.viewpoints == 'known' else (camera.azimuth_std, camera.elevation_std),
+      elevation_mean=camera.elevation_mean,
+      mirror_latents=settings.mirror_latents in ('always', settings.viewpoints))
 
 
-def make_step(players: players_lib.Players, optimizers, config: ml_collections.ConfigDict):
+def make_step(players: players_lib.Players, optimizers, config: ml_collections.ConfigDict, hollow_encoder_params=None):
   """One step of both: (params, optimiser states, key, step number), batch of reals → the same, reconstruction loss.
 
   Args:
     players: the modules of the run.
     optimizers: optax transformations of (generator, encoder); params and optimiser states are such pairs too.
     config: of the run.
+    hollow_encoder_params: of the encoder of an earlier pretraining that made hollow heads, to be mended now; None: of none.
   """
   settings, weights = config.vae_pretraining, config.loss_weights.generator
-  encoder = make_encoder(players)
+  encoder = make_encoder(players, config)
+  encode = lambda params, batch: encoder.apply(params, batch['image'], batch['semantic_mask'])
+  view = pretraining_viewpoints.make_view(
+      config, None if hollow_encoder_params is None else lambda batch: encode(hollow_encoder_params, batch).viewpoint)
   flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
+
+  def portrait_weights(seen, semantic_mask):
+    if not settings.rare_weight_power:
+      return seen.weights
+    weights = rare_classes.portrait_weights(semantic_mask, settings.rare_weight_power)
+    return weights if seen.weights is None else seen.weights * weights
 
   def step(carry, batch):
     params, optimizer_states, key, i = carry
@@ -92,13 +128,16 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
 
     def loss(params):
       generator_params, encoder_params = params
-      guess = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
-      reconstructed = reconstruct(players, generator_params, render_key, guess.draw(latent_key), batch['viewpoint'], pixels, config)
+      encoding = encode(encoder_params, batch)
+      seen = view(encoding.viewpoint, batch, i)
+      reconstructed = reconstruct(
+          players, generator_params, render_key, encoding.z.draw(latent_key), seen.viewpoint, pixels, config)
       likeness = reconstruction.reconstruction_loss(
-          reconstructed.image, real_image, reconstructed.semantic_mask, real_mask, image_weight=settings.image_weight)
-      divergence = reconstruction.prior_divergence(guess.mean, guess.log_variance)
+          reconstructed.image, real_image, reconstructed.semantic_mask, real_mask,
+          image_weight=settings.image_weight, weights=portrait_weights(seen, batch['semantic_mask']))
+      divergence = reconstruction.prior_divergence(encoding.z.mean, encoding.z.log_variance)
       geometry = weights.eikonal * reconstructed.eikonal_loss + weights.minimal_surface * reconstructed.minimal_surface_loss
-      return likeness + settings.prior_weight * divergence + geometry, likeness
+      return likeness + settings.prior_weight * divergence + geometry + seen.loss, likeness
 
     grads, likeness = jax.grad(loss, has_aux=True)(params)
     updates = [o.update(g, s, p) for o, g, s, p in zip(optimizers, grads, optimizer_states, params)]
@@ -111,6 +150,7 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
 def fit(
     key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
     on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
+    hollow_encoder_params=None,
 ):
   """Generator and encoder after `config.vae_pretraining.num_steps`.
 
@@ -123,6 +163,7 @@ def fit(
     mesh: of devices.
     on_step: called with (steps done, reconstruction loss) now and then.
     saved: where to go on from and to save to every `config.checkpoint_every` steps, the iterator's position included.
+    hollow_encoder_params: as those of `make_step`.
 
   Returns:
     (generator's parameters, encoder's parameters).
@@ -131,10 +172,10 @@ def fit(
   encoder_key, key = jax.random.split(key)
   image = jnp.zeros((1, config.image_size, config.image_size, 3))
   masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
-  params = (params, make_encoder(players).init(encoder_key, image, masks))
+  params = (params, make_encoder(players, config).init(encoder_key, image, masks))
   rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
   optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
-  step = sharding.jit_step(make_step(players, optimizers, config), mesh)
+  step = sharding.jit_step(make_step(players, optimizers, config, hollow_encoder_params), mesh)
   carry = sharding.replicate(
       (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
   first = 0
@@ -155,20 +196,21 @@ def fit(
 def initialise(
     key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
     on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
-):
-  """Generator parameters that draw people, if softly: `fit`, then the Gaussian of encoded latents folded into the mapping.
+    hollow_encoder_params=None,
+) -> Pretrained:
+  """A generator that draws people, if softly, and its encoder: `fit`, then the Gaussian of encoded latents folded into the mapping.
 
-  Args and parameters as those of `fit`; returns parameters like `params`.
+  Args as those of `fit`.
   """
-  params, encoder_params = fit(key, players, params, config, iterator, mesh, on_step, saved)
-  encoder = make_encoder(players)
+  params, encoder_params = fit(key, players, params, config, iterator, mesh, on_step, saved, hollow_encoder_params)
+  encoder = make_encoder(players, config)
   apply = jax.jit(encoder.apply, out_shardings=sharding.replicated(mesh))
-  encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask'])
+  encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask']).z
   portraits_a_batch = config.vae_pretraining.batches_per_step * config.batch_size
   batches = join_batches(iterator, config.vae_pretraining.batches_per_step, mesh)
   gaussian = encoded_gaussian(encode, batches, -(-config.vae_pretraining.num_encoded // portraits_a_batch))
   mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
-  return {'params': dict(params['params']) | {'mapping': mapping}}
+  return Pretrained({'params': dict(params['params']) | {'mapping': mapping}}, encoder_params, *gaussian)
 
 
 def join_batches(iterator: Iterator, count: int, mesh) -> Iterator:

@@ -16,7 +16,8 @@ from configs import default
 from configs import fields
 
 CONFIGS = (
-    'default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'procedural', 'people64', 'portraits32', 'portraits32_long', 'portraits64', 'smoke')
+    'default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'procedural', 'people64', 'photographs32', 'portraits32', 'portraits32_long',
+    'portraits64', 'smoke')
 
 MESH = type('Mesh', (), {'size': 2})()
 
@@ -59,6 +60,8 @@ def test_good_configs_are_accepted():
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=8),
      'num_encoded 8 must be more than generator.style_dim 8'),
+    (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__viewpoints='refined', camera__elevation_std=0.0),
+     'vae_pretraining.viewpoints refined are read in units of camera.azimuth_std 0.3 and camera.elevation_std 0.0, which must be above 0'),
 ], ids=lambda value: ','.join(value) if isinstance(value, dict) else '')
 def test_impossible_configs_are_refused(changes, message):
   """Protects hours of training: what can't run, or would not be what it says, is refused at once in one line."""
@@ -105,8 +108,8 @@ def test_every_field_has_a_type_and_a_range(name, field):
 
 
 @pytest.mark.parametrize('data, message', [
-    (dict(num_train=10_000, num_validation=0, has_viewpoints=False), 'no viewpoints, which vae_pretraining.num_steps 5 would need; '
-     'set --config.vae_pretraining.num_steps=0'),
+    (dict(num_train=10_000, num_validation=0, has_viewpoints=False), 'no viewpoints, which vae_pretraining.num_steps 5 with viewpoints '
+     'known would need; set --config.vae_pretraining.viewpoints=guessed'),
     (dict(num_train=100, num_validation=63, has_viewpoints=True), '100 training examples are too few for evaluation.num_images 2048; '
      'set --config.evaluation.num_images=50')])
 def test_data_that_do_not_suffice_are_refused(data, message):
@@ -117,6 +120,19 @@ def test_data_that_do_not_suffice_are_refused(data, message):
   checks.check_data(config, types.SimpleNamespace(record_size=64, num_train=10_000, num_validation=0, has_viewpoints=True))
   checks.check_data(config, types.SimpleNamespace(record_size=64, num_train=3_000, num_validation=64, has_viewpoints=True))
 
+
+
+def test_cameras_that_are_not_there_may_be_guessed():
+  """Protects photographs without cameras: guessed viewpoints need none, the discriminator's loss of real ones does; each with its remedy."""
+  data = types.SimpleNamespace(record_size=64, num_train=10_000, num_validation=0, has_viewpoints=False)
+  config = lambda **changes: tiny.make_config(vae_pretraining__num_steps=5, **changes)
+  checks.check_data(config(vae_pretraining__viewpoints='guessed'), data)
+  checks.check_data(tiny.make_config(vae_pretraining__viewpoints='refined'), data)  # no pretraining at all
+  weight = dict(loss_weights__global_discriminator__viewpoint_real=15.0)
+  with pytest.raises(ValueError, match='viewpoint_real 15.0 would need; set --config.loss_weights.global_discriminator.viewpoint_real=0, or'):
+    checks.check_data(config(vae_pretraining__viewpoints='guessed', **weight), data)
+  with pytest.raises(ValueError, match='viewpoint_real=0 --config.vae_pretraining.viewpoints=guessed, or prepare them again with cameras'):
+    checks.check_data(config(vae_pretraining__viewpoints='refined', **weight), data)
 
 
 @pytest.mark.parametrize('module, section', [

@@ -31,3 +31,13 @@ def test_prior_divergence_is_zero_at_the_prior_alone():
   np.testing.assert_allclose(reconstruction.prior_divergence(zero, zero), 0, atol=1e-7)
   np.testing.assert_allclose(reconstruction.prior_divergence(zero.at[:, 0].set(2.0), zero), 2, rtol=1e-6)
   assert reconstruction.prior_divergence(zero, zero - 1) > 0
+
+
+def test_portraits_that_do_not_count_cost_nothing():
+  """Protects shapes from portraits whose camera is not known: the mean over those that count, 0 where none does."""
+  image, real = jnp.zeros((3, 4, 3)), jnp.array([1.0, 7.0, 0.5]).reshape(3, 1, 1) * jnp.ones((3, 4, 3))
+  mask = jnp.full((3, 4, 2), 0.5)
+  loss = lambda weights: reconstruction.reconstruction_loss(image, real, mask, mask, weights=jnp.array(weights))
+  np.testing.assert_allclose(loss([1.0, 0.0, 1.0]), (3 + 0.75) / 2 + math.log(2), rtol=1e-6)
+  np.testing.assert_allclose(loss([1.0, 1.0, 1.0]), reconstruction.reconstruction_loss(image, real, mask, mask), rtol=1e-6)
+  assert loss([0.0, 0.0, 0.0]) == 0

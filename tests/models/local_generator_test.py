@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from cnerf_jax.models import film_siren
 from cnerf_jax.models import local_generator
@@ -50,3 +51,20 @@ def test_classes_start_apart():
   bank = local_generator.LocalGenerator(8)
   params = [bank.init(jax.random.key(k), jnp.zeros((1, 2, 8)))['params']['shape_0']['kernel'] for k in range(2)]
   assert np.abs(np.asarray(params[0] - params[1])).max() > 0.01
+
+
+@pytest.mark.parametrize('view_dependence, mask_turns, colour_turns', [('all', True, True), ('colour', False, True), ('none', False, False)])
+def test_heads_see_the_view_direction_only_as_asked(view_dependence, mask_turns, colour_turns):
+  """Protects `view_dependence`: masks, or colours and features too, are the same from all sides; shapes always are."""
+  module = local_generator.LocalGenerator(8, view_dependence=view_dependence)
+  styles = jnp.asarray(DRAW.standard_normal((1, 2, 6)), jnp.float32)
+  field = module.apply(module.init(jax.random.key(0), styles), styles)
+  points = jnp.asarray(DRAW.uniform(-1, 1, (2, 5, 3)), jnp.float32)
+  ahead, aside = jnp.array([[0.0, 0.0, -1.0]] * 2), jnp.array([[0.6, 0.0, -0.8]] * 2)
+  over_batch = lambda method: jax.vmap(method, in_axes=(local_generator.BATCH_AXES, None, None))
+  one, other = (over_batch(local_generator.LocalField.query)(field, points, directions) for directions in (ahead, aside))
+  features = [over_batch(local_generator.LocalField.features)(field, points, directions) for directions in (ahead, aside)]
+  assert bool(jnp.any(one.mask_score != other.mask_score)) == mask_turns
+  assert bool(jnp.any(one.color_logit != other.color_logit)) == colour_turns
+  assert bool(jnp.any(features[0] != features[1])) == colour_turns
+  np.testing.assert_array_equal(one.residual_sdf, other.residual_sdf)

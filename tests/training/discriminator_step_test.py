@@ -121,3 +121,19 @@ def test_bfloat16_reaches_every_convolution_of_the_branches():
       if 'conv_general_dilated[' in line or 'dot_general[' in line]
   narrow = [line for line in convolutions if ':bf16[' in line]
   assert len(convolutions) - len(narrow) == 1 and len(narrow) == 2 * (1 + 3 * 2 + 1)  # all but the head
+
+
+def test_viewpoints_of_reals_count_by_their_confidence(game):
+  """Protects the camera loss from cameras that were not read: weights are confidences, of mean 1 over the whole batch; without confidences
+  all count the same."""
+  players, state, real, fake = game
+  confidence = np.float32([1, 0, 0.5, 0, 0, 1, 0, 0])
+  term = lambda real: float(jax.jit(lambda real: discriminator_step.global_terms(
+      players, state.global_discriminator_params, real, fake)[0]['viewpoint_real'])(real))
+  weighed = discriminator_step.weigh_viewpoints(real | {'viewpoint_confidence': confidence})
+  np.testing.assert_allclose(weighed['viewpoint_weight'], confidence / confidence.mean(), rtol=1e-5)
+  unknown = confidence[:, None] == 0
+  np.testing.assert_allclose(term(weighed | {'viewpoint': np.where(unknown, 5.0, real['viewpoint'])}), term(weighed), rtol=1e-6)
+  assert discriminator_step.weigh_viewpoints(real) is real
+  sure = discriminator_step.weigh_viewpoints(real | {'viewpoint_confidence': np.full(8, 0.3, np.float32)})
+  np.testing.assert_allclose(term(sure), term(real), rtol=1e-5)

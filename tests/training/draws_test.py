@@ -50,13 +50,14 @@ def test_fakes_are_asked_for_what_they_are():
 
 def test_fakes_are_drawn_as_the_config_says():
   """Protects the randomness of a step: shapes, ranges, spread, the share of samples for the eikonal loss; one key, one draw."""
-  config = tiny.make_config(eikonal_fraction=0.25, camera__azimuth_std=0.5)
+  config = tiny.make_config(eikonal_fraction=0.25, camera__azimuth_std=0.5, camera__elevation_mean=0.4)
   draw = draws.draw_fakes(jax.random.key(0), 500, config, num_classes=3, render_size=4)
   assert draw.latents.z.shape == (500, 2, 8) and draw.latents.choice.shape == (500, 3)
   assert draw.jitter.shape == (500, 16) and draw.eikonal_indices.shape == (500, 16)
   assert (np.asarray(draw.jitter) >= 0).all() and (np.asarray(draw.jitter) < 1).all()
   assert set(np.unique(draw.eikonal_indices)) == set(range(64))
   np.testing.assert_allclose(np.asarray(draw.viewpoint).std(axis=0), [0.5, 0.15], rtol=0.1)
+  np.testing.assert_allclose(np.asarray(draw.viewpoint).mean(axis=0), [0.0, 0.4], atol=0.07)
   again = draws.draw_fakes(jax.random.key(0), 500, config, num_classes=3, render_size=4)
   chex.assert_trees_all_equal(again, draw)
 

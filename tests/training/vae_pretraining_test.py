@@ -37,7 +37,7 @@ def test_generator_learns_to_redraw_portraits(batches_per_step):
   batches = itertools.repeat(jax.device_get(tiny.make_batch(config)))
   fitted = vae_pretraining.initialise(
       jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]),
-      on_step=lambda step, loss: losses.append((step, loss)))
+      on_step=lambda step, loss: losses.append((step, loss))).generator_params
   assert [step for step, _ in losses] == [10, 20, 30]
   assert losses[-1][1] < losses[0][1]
   chex.assert_trees_all_equal_structs(fitted, params)
@@ -61,9 +61,11 @@ class CountedBatches:
     self._position = state['position']
 
 
-def test_stopped_pretraining_goes_on_where_it_was(tmp_path):
+@pytest.mark.parametrize('viewpoints', ['known', 'refined', 'guessed'])
+def test_stopped_pretraining_goes_on_where_it_was(tmp_path, viewpoints):
   """Protects up to an hour of pretraining from a kill: stopped after 20 steps and run again, it ends bitwise as if never stopped."""
-  config = _config(vae_pretraining__num_steps=30, checkpoint_every=15, vae_pretraining__batches_per_step=2)
+  config = _config(vae_pretraining__num_steps=30, checkpoint_every=15, vae_pretraining__batches_per_step=2,
+                   vae_pretraining__viewpoints=viewpoints)
   players, _, state = tiny.make_run(config)
   params, mesh = jax.device_get(state.generator_params), sharding.make_mesh(jax.devices()[:1])
   run = lambda **options: vae_pretraining.initialise(
@@ -88,16 +90,17 @@ def test_pretrained_generator_draws_encoded_people(monkeypatch):
   config = _config(vae_pretraining__num_steps=1, vae_pretraining__batches_per_step=2)
   players, _, state = tiny.make_run(config)
   params = jax.device_get(state.generator_params)
-  encoder = vae_pretraining.make_encoder(players)
+  encoder = vae_pretraining.make_encoder(players, config)
   batch = tiny.make_batch(config)
   encoder_params = tiny.fill(jax.eval_shape(encoder.init, jax.random.key(0), batch['image'], batch['semantic_mask']))
   monkeypatch.setattr(vae_pretraining, 'fit', lambda *arguments: (params, encoder_params))
   batches = CountedBatches(config)
-  pretrained = vae_pretraining.initialise(jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]))
+  result = vae_pretraining.initialise(jax.random.key(0), players, params, config, batches, sharding.make_mesh(jax.devices()[:1]))
+  pretrained = result.generator_params
   assert batches.get_state() == {'position': 4}  # sixteen portraits in batches of four
 
   reals = [tiny.make_batch(config, seed) for seed in range(1, 5)]
-  guesses = [jax.device_get(encoder.apply(encoder_params, real['image'], real['semantic_mask'])) for real in reals]
+  guesses = [jax.device_get(encoder.apply(encoder_params, real['image'], real['semantic_mask'])).z for real in reals]
   means = np.concatenate([guess.mean for guess in guesses]).astype(np.float64)
   variances = np.exp(np.concatenate([guess.log_variance for guess in guesses]))
   covariance = np.cov(means, rowvar=False) + np.diag(variances.mean(axis=0))
@@ -106,6 +109,53 @@ def test_pretrained_generator_draws_encoded_people(monkeypatch):
   map_latents = lambda params, z: sampler.map_latents(players.generator, params, jnp.asarray(z, jnp.float32))
   chex.assert_trees_all_close(map_latents(pretrained, z), map_latents(params, spread), rtol=1e-3, atol=1e-4)
   chex.assert_trees_all_equal(pretrained['params']['field'], params['params']['field'])
+
+
+def test_portraits_without_a_camera_do_not_count():
+  """Protects shapes from cameras that nobody knows: at confidence 0 a portrait's pixels change nothing in what known viewpoints cost."""
+  config = _config(vae_pretraining__num_steps=1)
+  players, _, state = tiny.make_run(config)
+  batch = tiny.make_batch(config)
+  encoder_params = tiny.fill(jax.eval_shape(
+      vae_pretraining.make_encoder(players, config).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+  params, still = (state.generator_params, encoder_params), optax.set_to_zero()
+  step = jax.jit(vae_pretraining.make_step(players, (still, still), config))
+  carry = params, (still.init(params[0]), still.init(params[1])), jax.random.key(0), jnp.int32(0)
+  loss = lambda batch: float(step(carry, batch)[1])
+  other = batch | {'image': np.concatenate([batch['image'][:3], -batch['image'][3:]])}
+  assert loss(batch) != loss(other)
+  unknown = {'viewpoint_confidence': np.float32([1, 0.3, 1, 0])}
+  np.testing.assert_allclose(loss(batch | unknown), loss(other | unknown), rtol=1e-6)
+  sure = {'viewpoint_confidence': np.ones(4, np.float32)}
+  np.testing.assert_allclose(loss(batch | sure), loss(batch), rtol=1e-6)
+
+
+def test_encoder_learns_the_viewpoints_that_are_known():
+  """Protects the reading of new photographs: refining, the encoder comes to read the records' viewpoints, of those that are sure."""
+  config = _config(vae_pretraining__num_steps=40, vae_pretraining__viewpoints='refined', vae_pretraining__encoder_learning_rate=1e-2)
+  players, _, state = tiny.make_run(config)
+  batch = jax.device_get(tiny.make_batch(config)) | {'viewpoint_confidence': np.float32([1, 1, 1, 0])}
+  batch['viewpoint'] = np.float32([[0.3, 0.1], [-0.3, 0.1], [0.2, -0.1], [0, 0]])
+  _, encoder_params = vae_pretraining.fit(
+      jax.random.key(0), players, jax.device_get(state.generator_params), config, itertools.repeat(batch),
+      sharding.make_mesh(jax.devices()[:1]))
+  read = vae_pretraining.make_encoder(players, config).apply(encoder_params, batch['image'], batch['semantic_mask']).viewpoint
+  np.testing.assert_allclose(read[:3], batch['viewpoint'][:3], atol=0.06)
+
+
+def test_latents_are_mirrored_where_viewpoints_are_guessed():
+  """Protects the choice of a config: what reads viewpoints, in which unit, and whose latents are those of the mirror image too."""
+  def encoder(viewpoints, mirror_latents='guessed'):
+    config = _config(
+        vae_pretraining__viewpoints=viewpoints, vae_pretraining__mirror_latents=mirror_latents, camera__azimuth_std=0.2,
+        camera__elevation_mean=0.1)
+    return vae_pretraining.make_encoder(tiny.make_players(config), config)
+
+  assert [encoder(kind).mirror_latents for kind in ('known', 'refined', 'guessed')] == [False, False, True]
+  assert encoder('known', 'always').mirror_latents and not encoder('guessed', 'never').mirror_latents
+  assert encoder('known').viewpoint_std is None
+  for kind in ('refined', 'guessed'):
+    assert (encoder(kind).viewpoint_std, encoder(kind).elevation_mean) == ((0.2, 0.15), 0.1)
 
 
 def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch):
@@ -126,7 +176,7 @@ def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch)
 
   monkeypatch.setattr(pixels_lib, 'render_pixels', render_perfectly)
   encoder_params = tiny.fill(jax.eval_shape(
-      vae_pretraining.make_encoder(players).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+      vae_pretraining.make_encoder(players, config).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
   params = state.generator_params, encoder_params
   still = optax.set_to_zero()
   step = vae_pretraining.make_step(players, (still, still), config)
@@ -177,3 +227,31 @@ def test_gaussian_of_encoded_latents_holds_their_spread():
   np.testing.assert_allclose(mean, drawn.mean(axis=0), atol=0.15)
   np.testing.assert_allclose(covariance, np.cov(drawn, rowvar=False), atol=0.35)
   np.testing.assert_allclose(np.diag(covariance), [4.25, 1.01], rtol=0.1)
+
+
+def test_rare_classes_count_more(monkeypatch):
+  """Protects what few people wear: a portrait's error counts by the rarest class that it shows, and with power 0 as all others' does."""
+  losses = {}
+  for power in (0.0, 1.0):
+    config = _config(vae_pretraining__num_steps=1, vae_pretraining__rare_weight_power=power)
+    players, _, state = tiny.make_run(config)
+    classes = np.zeros((4, 4, 4), int)
+    classes[3, :2] = 1  # one portrait of four shows class 1
+    batch = tiny.make_batch(config) | {'semantic_mask': np.eye(tiny.NUM_CLASSES, dtype=np.float32)[classes]}
+    batch['image'] = np.zeros_like(batch['image'])
+
+    def render(generator, params, styles, viewpoint, jitter, eikonal_indices, *, pixels, **settings):
+      image = jnp.zeros((*pixels.shape, 3)).at[3].set(1.0)  # only the last portrait is wrong, by 1 in each colour
+      mask = rays_lib.take_pixels((jnp.asarray(batch['semantic_mask']).reshape(4, 16, -1),), pixels)[0]
+      return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0))
+
+    monkeypatch.setattr(pixels_lib, 'render_pixels', render)
+    encoder_params = tiny.fill(jax.eval_shape(
+        vae_pretraining.make_encoder(players, config).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+    still = optax.set_to_zero()
+    params = state.generator_params, encoder_params
+    carry = params, (still.init(params[0]), still.init(params[1])), jax.random.key(0), jnp.int32(0)
+    _, losses[power] = vae_pretraining.make_step(players, (still, still), config)(carry, batch)
+  error = config.vae_pretraining.image_weight * 3
+  np.testing.assert_allclose(losses[0.0], error / 4, rtol=1e-5)
+  np.testing.assert_allclose(losses[1.0], error * 4 / 7, rtol=1e-5)  # weights 1, 1, 1 and 4
