@@ -32,7 +32,7 @@ Reads from label maps where the camera stood.
 
 python -m data_pipeline.prepare does the first for every photograph that it prepares; docs/data.md has the rest.
 """
-_HELD_OUT = 20  # one map in so many tells how accurate the others have made it
+_HELD_OUT = 20  # the last of so many equal parts of the maps tells how accurate the others have made it
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -79,7 +79,7 @@ def train(export: str, output: str, steps: int, batch_size: int, seed: int) -> N
   paths = _label_maps(pathlib.Path(export) / 'labels')
   angles = _truth(export, len(paths))
   labels = _stack(_small, paths)
-  held_out = np.arange(len(paths)) % _HELD_OUT == 0
+  held_out = np.arange(len(paths)) >= len(paths) - len(paths) // _HELD_OUT
   classes = reading.to_classes(labels)
   with tqdm.tqdm(total=steps, unit=' steps') as progress:
     def on_step(step, loss):
