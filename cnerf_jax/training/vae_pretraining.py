@@ -147,6 +147,17 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
   return step
 
 
+def warmed_up(rate: optax.ScalarOrSchedule, num_steps: int) -> optax.ScalarOrSchedule:
+  """A learning rate that rises from nearly zero over so many steps; as it is for 0.
+
+  Without it, Adam's first steps now and then throw the encoder's latents so far apart that nothing is learnt from them any more.
+  """
+  if not num_steps:
+    return rate
+  at = rate if callable(rate) else lambda step: rate
+  return lambda step: at(step) * jnp.minimum(1.0, (step + 1) / num_steps)
+
+
 def fit(
     key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
     on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
@@ -174,7 +185,9 @@ def fit(
   masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
   params = (params, make_encoder(players, config).init(encoder_key, image, masks))
   rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
-  optimizers = (optimizers_lib.generator_optimizer(settings, rate), optax.adam(settings.encoder_learning_rate))
+  optimizers = (
+      optimizers_lib.generator_optimizer(settings, warmed_up(rate, settings.warmup_steps)),
+      optax.adam(warmed_up(settings.encoder_learning_rate, settings.warmup_steps)))
   step = sharding.jit_step(make_step(players, optimizers, config, hollow_encoder_params), mesh)
   carry = sharding.replicate(
       (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
