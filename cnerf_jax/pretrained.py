@@ -28,6 +28,7 @@ from jaxtyping import Array, Float
 import numpy as np
 
 from cnerf_jax import camera as camera_lib
+from cnerf_jax import latents
 from cnerf_jax import published
 from cnerf_jax import sampler
 from cnerf_jax import semantics
@@ -100,6 +101,24 @@ class Model:
   def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
     """`sampler.map_latents` of this model."""
     return sampler.map_latents(self.generator, self.params, z)
+
+  def draw_styles(self, key: Array, count: int, *, truncation: float = 1.0) -> Float[Array, 'count classes 2 style_dim']:
+    """Styles of random people.
+
+    Args:
+      key: random key; the same one draws the same people.
+      count: how many.
+      truncation: 1 draws as trained, 0 the mean of all people (`latents.truncate`).
+
+    Raises:
+      ValueError: if a truncation other than 1 is asked for of weights that hold no mean.
+    """
+    styles = self.map_latents(jax.random.normal(key, (count, self.generator.latent_dim)))
+    if truncation == 1:
+      return styles
+    if self.w_mean is None:
+      raise ValueError('these weights hold no w_mean to truncate to; see sampler.mean_style')
+    return latents.truncate(styles, self.w_mean, truncation)
 
   def render(
       self, styles: Float[Array, '*batch classes 2 style_dim'], camera: camera_lib.Camera, *,

@@ -49,7 +49,7 @@ def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim'
 
 def mean_style(generator: Generator, params, key: Array, *, num_latents: int = 4096) -> Float[Array, 'style_dim']:
   """Mean style code of `num_latents` latents, for truncation; use the parameters that draw the images."""
-  z = jax.random.normal(key, (num_latents, generator.style_dim))
+  z = jax.random.normal(key, (num_latents, generator.latent_dim))
   return jnp.mean(generator.apply(params, z, method='map_latents'), axis=0)
 
 

@@ -220,7 +220,7 @@ def test_trained_run_is_loaded_and_drawn(whole):
   assert (model.azimuth_std, model.elevation_std) == (0.3, 0.15)
   assert model.provenance['data'] == 'portraits' and model.provenance['step'] > 0 and model.provenance['averaged']
   assert not raw.provenance['averaged'] and not np.array_equal(model.w_mean, raw.w_mean)
-  styles = model.map_latents(jax.random.normal(jax.random.key(0), (2, model.generator.style_dim)))
+  styles = model.draw_styles(jax.random.key(0), 2)
   portrait = model.render(styles, camera.orbit(0.3, 0.0))
   assert portrait.rgb.shape == (2, 16, 16, 3) and np.isfinite(portrait.rgb).all()
   np.testing.assert_allclose(portrait.semantic_mask.sum(-1), 1, atol=1e-4)

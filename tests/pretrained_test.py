@@ -216,6 +216,18 @@ def test_shipped_file_says_what_made_it():
   np.testing.assert_allclose(latents.truncate(w, model.w_mean, 0.0), model.w_mean)
 
 
+def test_random_people_of_a_model():
+  """Protects `draw_styles`: it maps N(0, I), truncation shrinks towards the mean, and weights without a mean say so."""
+  model = pretrained.load(SHIPPED)
+  z = jax.random.normal(jax.random.key(3), (2, model.generator.latent_dim))
+  styles = model.draw_styles(jax.random.key(3), 2)
+  np.testing.assert_array_equal(styles, model.map_latents(z))
+  np.testing.assert_allclose(
+      model.draw_styles(jax.random.key(3), 2, truncation=0.5), (styles + model.w_mean) / 2, atol=1e-6)
+  with pytest.raises(ValueError, match='no w_mean'):
+    dataclasses.replace(model, w_mean=None).draw_styles(jax.random.key(3), 2, truncation=0.5)
+
+
 def make_encoder(**changes):
   settings = dict(style_dim=8, channels=(4, 4), hidden=8, viewpoint_std=(0.3, 0.15), elevation_mean=0.1) | changes
   module = portrait_encoder.PortraitEncoder(**settings)

@@ -55,6 +55,11 @@ class Generator(nn.Module):
         raise ValueError(f'generator.{name} {value!r} is not known; use one of {", ".join(known)}')
     super().__post_init__()
 
+  @property
+  def latent_dim(self) -> int:
+    """Width of z."""
+    return self.style_dim
+
   def setup(self):
     self.mapping = mapping_network.MappingNetwork(self.style_dim, self.mapping_layers)
     self.field = compositional_field.CompositionalField(

@@ -35,7 +35,7 @@ class Pictures:
   def __init__(self, generator: generator_lib.Generator, config: ml_collections.ConfigDict, workdir: pathlib.Path):
     self._workdir = workdir
     self._class_set = semantics.class_set(config.data.class_set)
-    self._z = jax.random.normal(jax.random.key(config.seed + 1), (NUM_IDENTITIES, generator.style_dim))
+    self._z = jax.random.normal(jax.random.key(config.seed + 1), (NUM_IDENTITIES, generator.latent_dim))
     self._azimuths = camera_lib.multi_view_azimuths()[::2]
     settings = dict(image_size=config.image_size, num_samples=config.num_samples)
 

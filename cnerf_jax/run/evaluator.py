@@ -61,7 +61,7 @@ def _make_sampler(generator, config, look):
       viewpoint = camera_lib.draw_viewpoints(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std,
           elevation_mean=config.camera.elevation_mean)
-    z = jax.random.normal(latent_key, (batch, generator.style_dim))
+    z = jax.random.normal(latent_key, (batch, generator.latent_dim))
     drawn = (draw_any if batch % mesh.size else draw)(params, z, viewpoint)
     return {name: np.asarray(values) for name, values in drawn.items()} | {'viewpoint': np.asarray(viewpoint)}
 
