@@ -106,8 +106,8 @@ def undone() -> dict[str, Callable]:
 def make_params(config, seed: int = 0):
   """The generator of a config, and random parameters whose residual signed distances are not zero."""
   generator = players_lib.make_players(config).generator.clone(residual_from_zero=False)
-  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
-  return generator, jax.jit(generator.init)(jax.random.key(seed), styles)
+  z = jnp.zeros((1, generator.latent_dim))
+  return generator, jax.jit(generator.init)(jax.random.key(seed), z)
 
 
 def compile_variants(config, batch: int, mesh=None):

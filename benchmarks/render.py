@@ -28,7 +28,7 @@ _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
 def measure(config, batches: list[int], device_counts: list[int], repeats: int) -> list[dict]:
   """Rows of metrics, one for each batch size on each number of devices."""
   generator = players_lib.make_players(config).generator
-  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
+  z = jnp.zeros((1, generator.latent_dim))
   init = jax.jit(generator.init)
   variants = []
   for count in device_counts:
@@ -36,7 +36,7 @@ def measure(config, batches: list[int], device_counts: list[int], repeats: int) 
     if len(devices) < count:
       raise app.UsageError(f'--devices={count}: there are {len(devices)}; on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count=N')
     mesh = sharding.make_mesh(devices)
-    params = jax.device_put(init(jax.random.key(0), styles), sharding.replicated(mesh))
+    params = jax.device_put(init(jax.random.key(0), z), sharding.replicated(mesh))
     for batch in batches:
       draw = jax.jit(drawing.make_draw(config, generator, batch, config.num_chunks or None, mesh if count > 1 else None))
       variants.append((count, batch, params, draw.lower(params).compile()))

@@ -77,8 +77,8 @@ def compile_generator_part(config, mesh):
 
     return jax.grad(loss)(params)
 
-  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
-  params = jax.device_put(jax.jit(generator.init)(jax.random.key(0), styles), sharding.replicated(mesh))
+  z = jnp.zeros((1, generator.latent_dim))
+  params = jax.device_put(jax.jit(generator.init)(jax.random.key(0), z), sharding.replicated(mesh))
   draw = jax.device_put(draw, sharding.over_batch(mesh))
   program = jax.jit(gradient, out_shardings=sharding.replicated(mesh)).lower(params, draw).compile()
   return lambda: program(params, draw), program, flops.count(functools.partial(gradient, num_chunks=1), params, draw)

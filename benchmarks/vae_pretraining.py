@@ -40,7 +40,7 @@ def held_out_errors(players, params, encoder_params, config, portraits: dict[str
     encoding = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
     viewpoint = batch['viewpoint'] if encoding.viewpoint is None else encoding.viewpoint
     drawn = sampler.render(
-        generator, params, sampler.map_latents(generator, params, encoding.z.mean),
+        generator, params, vae_pretraining.styles_of_encoded(generator, params, encoding.z.mean, encoding.present),
         camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1]),
         image_size=config.image_size, num_samples=config.num_samples)
     image_error = reconstruction.image_error(drawn.rgb, batch['image'])

@@ -21,31 +21,28 @@ class Latents:
   """Latents of a batch of portraits before the mapping network.
 
   Attributes:
-    z: [batch, 2, style_dim] two latents per portrait.
+    z: [batch, 2, latent_dim] two latents per portrait.
     choice: [batch, classes] 0 both styles from the first, 1 shape from the first and texture from the second, 2 both from the second.
   """
 
-  z: Float[Array, 'batch 2 style_dim']
+  z: Float[Array, 'batch 2 latent_dim']
   choice: Int[Array, 'batch classes']
 
 
-def draw_latents(key: Array, batch: int, *, num_classes: int, style_dim: int, mixing_probability: float) -> Latents:
+def draw_latents(key: Array, batch: int, *, num_classes: int, latent_dim: int, mixing_probability: float) -> Latents:
   """Random latents: each portrait mixes its two z's with the given probability, else all classes take the first."""
   z_key, mix_key, choice_key = jax.random.split(key, 3)
   mixes = jax.random.bernoulli(mix_key, mixing_probability, (batch, 1))
   choice = jax.random.randint(choice_key, (batch, num_classes), 0, MIXING_CHOICES)
-  return Latents(z=jax.random.normal(z_key, (batch, 2, style_dim)), choice=jnp.where(mixes, choice, 0))
+  return Latents(z=jax.random.normal(z_key, (batch, 2, latent_dim)), choice=jnp.where(mixes, choice, 0))
 
 
 def mix_styles(
-    w: Float[Array, 'batch 2 style_dim'], choice: Int[Array, 'batch classes']
+    styles: Float[Array, 'batch 2 classes 2 style_dim'], choice: Int[Array, 'batch classes']
 ) -> Float[Array, 'batch classes 2 style_dim']:
-  """Styles per class from two style codes and each class's choice."""
-  shape_from_second = (choice == 2)[..., None]
-  texture_from_second = (choice >= 1)[..., None]
-  first, second = w[:, None, 0], w[:, None, 1]
-  return jnp.stack(
-      [jnp.where(shape_from_second, second, first), jnp.where(texture_from_second, second, first)], axis=-2)
+  """Styles per class from those of two portraits and each class's choice."""
+  from_second = jnp.stack([choice == 2, choice >= 1], axis=-1)[..., None]  # shape, texture
+  return jnp.where(from_second, styles[:, 1], styles[:, 0])
 
 
 def broadcast_style(w: Float[Array, '*batch style_dim'], *, num_classes: int) -> Float[Array, '*batch classes 2 style_dim']:
@@ -54,7 +51,7 @@ def broadcast_style(w: Float[Array, '*batch style_dim'], *, num_classes: int) ->
 
 
 def truncate(
-    w: Float[Array, '*batch style_dim'], w_mean: Float[Array, 'style_dim'], psi: float
+    w: Float[Array, '*batch style_dim'], w_mean: Float[Array, '*styles'], psi: float
 ) -> Float[Array, '*batch style_dim']:
   """Truncation: w_mean + psi (w - w_mean). Take the mean from the parameters that draw the images (the averages, if they do)."""
   return w_mean + psi * (w - w_mean)

@@ -36,13 +36,14 @@ from cnerf_jax import version
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.models import regional_encoder
 from cnerf_jax.persistence import atomic_files
 
 
 # names, in a file, of what is beside the parameters: two JSON texts and an array
 _GENERATOR, _TRAINING, _W_MEAN = 'generator', 'training', 'w_mean'
 # the same of an encoder's file
-_ENCODER, _LATENT_MEAN, _LATENT_COVARIANCE = 'encoder', 'latent_mean', 'latent_covariance'
+_ENCODER, _LATENT_MEAN, _LATENT_COVARIANCE, _PRESENCE_THRESHOLD = 'encoder', 'latent_mean', 'latent_covariance', 'presence_threshold'
 ENCODER_FILE = 'encoder.npz'  # in the folder of a run
 
 
@@ -95,10 +96,13 @@ class Model:
       value = getattr(self, name)
       if value is not None and not (isinstance(value, (int, float)) and value >= 0):
         raise ValueError(f'{name} {value!r} must be a number of radians of at least 0')
-    if self.w_mean is not None and np.shape(self.w_mean) != (self.generator.style_dim,):
-      raise ValueError(f'w_mean has shape {np.shape(self.w_mean)}, this generator needs ({self.generator.style_dim},); see sampler.mean_style')
+    style_shape = (self.generator.style_dim,)
+    if self.generator.region_dim:
+      style_shape = (self.generator.num_classes, 2, *style_shape)
+    if self.w_mean is not None and np.shape(self.w_mean) != style_shape:
+      raise ValueError(f'w_mean has shape {np.shape(self.w_mean)}, this generator needs {style_shape}; see sampler.mean_style')
 
-  def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
+  def map_latents(self, z: Float[Array, '*batch latent_dim']) -> Float[Array, '*batch classes 2 style_dim']:
     """`sampler.map_latents` of this model."""
     return sampler.map_latents(self.generator, self.params, z)
 
@@ -223,8 +227,8 @@ def _load_file(path: pathlib.Path) -> Model:
 
 
 def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.ndarray]) -> None:
-  styles = jax.ShapeDtypeStruct((1, generator.num_classes, 2, generator.style_dim), jnp.float32)
-  expected = traverse_util.flatten_dict(jax.eval_shape(generator.init, jax.random.key(0), styles), sep='/')
+  z = jax.ShapeDtypeStruct((1, generator.latent_dim), jnp.float32)
+  expected = traverse_util.flatten_dict(jax.eval_shape(generator.init, jax.random.key(0), z), sep='/')
   for name in sorted({*expected, *arrays}):
     found, wanted = (tree[name].shape if name in tree else 'nothing' for tree in (arrays, expected))
     if found != wanted:
@@ -243,16 +247,18 @@ class Encoder:
     params: its parameters.
     latent_mean: of real portraits in the network's own latents.
     latent_covariance: likewise; both were folded into the generator's mapping network.
+    presence_threshold: [classes] where latents are regional (`regional_mapping`), else None.
     class_set: name of the semantic classes of its masks.
     image_size: side of its images, pixels.
   """
 
   module: portrait_encoder.PortraitEncoder
   params: Mapping[str, object]
-  latent_mean: Float[Array, 'style_dim']
-  latent_covariance: Float[Array, 'style_dim style_dim']
+  latent_mean: Float[Array, 'latents']
+  latent_covariance: Float[Array, 'latents latents']
   class_set: str
   image_size: int
+  presence_threshold: Float[Array, 'classes'] | None = None
 
   def __call__(
       self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
@@ -274,7 +280,10 @@ class Encoder:
       if array.shape[1:] != wanted:
         raise ValueError(f'{name} has shape {array.shape}, this encoder needs (batch, {", ".join(map(str, wanted))})')
     encoding = self.module.apply(self.params, image, semantic_mask)
-    return portrait_encoder.whiten(encoding.z, self.latent_mean, self.latent_covariance), encoding.viewpoint
+    z = encoding.z
+    if encoding.present is not None:
+      z = regional_encoder.with_presence(z, encoding.present, self.presence_threshold, self.latent_mean)
+    return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), encoding.viewpoint
 
 
 def load_encoder(path: str | os.PathLike) -> Encoder:
@@ -293,7 +302,10 @@ def load_encoder(path: str | os.PathLike) -> Encoder:
       arrays = dict(opened)
     settings, training = (json.loads(str(arrays.pop(name))) for name in (_ENCODER, _TRAINING))
     of_latents = {name: jnp.asarray(arrays.pop(name)) for name in (_LATENT_MEAN, _LATENT_COVARIANCE)}
-    module = portrait_encoder.PortraitEncoder(
+    if _PRESENCE_THRESHOLD in arrays:
+      of_latents[_PRESENCE_THRESHOLD] = jnp.asarray(arrays.pop(_PRESENCE_THRESHOLD))
+    kind = regional_encoder.RegionalEncoder if _PRESENCE_THRESHOLD in of_latents else portrait_encoder.PortraitEncoder
+    module = kind(
         **{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
     params = jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(arrays, sep='/'))
     return Encoder(module=module, params=params, **of_latents, **training)
@@ -307,11 +319,13 @@ def load_encoder(path: str | os.PathLike) -> Encoder:
 
 def save_encoder(path: str | os.PathLike, encoder: Encoder) -> None:
   """Writes an encoder to one `.npz` file, for `load_encoder`; OSError in one line if it can't be written."""
-  names = ('style_dim', 'channels', 'hidden', 'viewpoint_std', 'elevation_mean', 'mirror_latents')
+  names = [field.name for field in dataclasses.fields(encoder.module) if field.name not in ('parent', 'name')]
   texts = {
       _ENCODER: {name: getattr(encoder.module, name) for name in names},
       _TRAINING: {name: getattr(encoder, name) for name in ('class_set', 'image_size')}}
   arrays = {_LATENT_MEAN: encoder.latent_mean, _LATENT_COVARIANCE: encoder.latent_covariance}
+  if encoder.presence_threshold is not None:
+    arrays[_PRESENCE_THRESHOLD] = encoder.presence_threshold
   arrays |= traverse_util.flatten_dict(dict(encoder.params), sep='/')
   _write(path, texts, arrays)
 

@@ -32,8 +32,8 @@ Rendering = volume_rendering.Rendering
 Surface = surface_lib.Surface
 
 
-def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch classes 2 style_dim']:
-  """Styles of unmixed portraits: every class gets the style code of its portrait's z.
+def map_latents(generator: Generator, params, z: Float[Array, '*batch latent_dim']) -> Float[Array, '*batch classes 2 style_dim']:
+  """Styles of unmixed portraits: every class gets the style code of its portrait's z, or its own part of regional latents.
 
   Args:
     generator: the module.
@@ -44,11 +44,12 @@ def map_latents(generator: Generator, params, z: Float[Array, '*batch style_dim'
     Styles per class, shape and texture; replace rows of them to edit a region.
   """
   w = generator.apply(params, z, method='map_latents')
-  return latents.broadcast_style(w, num_classes=generator.num_classes)
+  return w if generator.region_dim else latents.broadcast_style(w, num_classes=generator.num_classes)
 
 
-def mean_style(generator: Generator, params, key: Array, *, num_latents: int = 4096) -> Float[Array, 'style_dim']:
-  """Mean style code of `num_latents` latents, for truncation; use the parameters that draw the images."""
+def mean_style(generator: Generator, params, key: Array, *, num_latents: int = 4096) -> Float[Array, '*styles']:
+  """Mean style code of `num_latents` latents, for truncation: [style_dim], or [classes, 2, style_dim] where latents are regional. Use the
+  parameters that draw the images."""
   z = jax.random.normal(key, (num_latents, generator.latent_dim))
   return jnp.mean(generator.apply(params, z, method='map_latents'), axis=0)
 

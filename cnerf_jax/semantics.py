@@ -7,6 +7,8 @@ class k is channel k of every mask and row k of every bank of parameters.
 import dataclasses
 import enum
 
+PRESENT = 0.3  # a class is present in a portrait whose mask of it exceeds this in one pixel
+
 
 class SemanticClass(enum.IntEnum):
   """The twelve classes of `ffhq12`, in checkpoint order. `NECK` includes cloth and necklace."""

@@ -134,7 +134,7 @@ def _vae_pretraining(config, mesh) -> Iterator[str]:
     return
   if config.generator.mask_fusion != 'softmax':
     yield (f'vae_pretraining.num_steps {settings.num_steps} needs masks that sum to one; use generator.mask_fusion softmax, or 0 steps')
-  if settings.num_encoded <= config.generator.style_dim:
+  if not config.generator.region_dim and settings.num_encoded <= config.generator.style_dim:
     yield (f'vae_pretraining.num_encoded {settings.num_encoded} must be more than generator.style_dim {config.generator.style_dim}, '
            'better many times as many')
   if settings.viewpoints != 'known' and not (config.camera.azimuth_std and config.camera.elevation_std):

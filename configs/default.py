@@ -55,6 +55,9 @@ FIELDS: fields.Table = dict(
         mask_sharpness=number(10.0, 'factor on mask scores before their softmax', above=0),
         color_gain=number(5.0, 'factor on the fused colour logit', above=0),
         view_dependence=one_of('all', 'colour', 'none', meaning='heads that see the view direction; published: all'),
+        region_dim=whole(0, 'width of the shape and texture latent of each class; 0: one latent of style_dim for all, as published'),
+        residual_fusion=one_of(
+            'sum', 'masked', meaning="what becomes of the classes' residual signed distances: their sum, as published, or each times its mask"),
         density_beta_init=number(0.03, 'first width of the surface in the density, world units', above=0, most=1, source='published: 0.1'),
     ),
     sphere=dict(

@@ -122,7 +122,7 @@ def test_generator_sizes_are_read_off_the_shapes(checkpoint):
   assert (generator.num_classes, generator.width, generator.style_dim) == (5, 16, 16)
   assert (generator.mapping_layers, generator.num_shape_layers, generator.num_texture_layers) == (3, 3, 2)
   assert (generator.base, generator.mask_fusion) == ('network', 'raw')
-  shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), jnp.zeros((1, 5, 2, 16))))
+  shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), jnp.zeros((1, 16))))
   for name in ('generator_params', 'ema_params'):
     assert jax.tree.map(jnp.shape, read[name]) == jax.tree.map(lambda x: x.shape, shapes)
   beta = lambda name: float(read[name]['params']['field']['density_beta'])

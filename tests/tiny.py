@@ -42,7 +42,7 @@ def make_generator(**changes):
 
 def make_params(generator, seed=0):
   """Random parameters of a generator."""
-  z = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
+  z = jnp.zeros((1, generator.latent_dim))
   params = fill(jax.eval_shape(generator.init, jax.random.key(0), z), seed)
   params['params']['field']['density_beta'] = jnp.float32(generator.density_beta_init)
   if generator.residual_from_zero:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-PRESENT = 0.3  # a class is present in an example where its mask exceeds this in one pixel
+from cnerf_jax import semantics
+
 LARGE_AREA = 0.03  # classes of at least this real area
 AREA_FACTOR = 2.0  # must be within this factor of it
 PRESENCE_TOLERANCE = 1 / 3  # every class must be there as often as among real people, within this fraction of it
@@ -30,7 +31,7 @@ def class_presence(semantic_mask: Float[np.ndarray, 'examples height width class
 
 def is_present(semantic_mask: Float[np.ndarray, 'examples height width classes']) -> Bool[np.ndarray, 'examples classes']:
   """Whether the mask of an example shows a class."""
-  return np.asarray(semantic_mask).max(axis=(1, 2)) > PRESENT
+  return np.asarray(semantic_mask).max(axis=(1, 2)) > semantics.PRESENT
 
 
 def area_error(first: Float[np.ndarray, 'classes'], second: Float[np.ndarray, 'classes']) -> float:

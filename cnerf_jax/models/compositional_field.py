@@ -2,6 +2,8 @@
 
   sdf = base + sum_k d_k;   colour logit = gain * sum_k m_k c_k;   feature = sum_k m_k f_k
 
+Or, not in the paper, sdf = base + sum_k m_k d_k ('masked' residuals): a class then shapes what its mask covers, and nothing else.
+
 Axes: classes lead ([classes, batch, ...]) because the bank of local generators is one module mapped over its class axis. The
 module turns styles into a `RadianceField`, the radiance field of a batch of portraits; rendering sees only that.
 """
@@ -22,6 +24,7 @@ from cnerf_jax.models import local_generator
 POINT_SCALE = 2.0 / (camera.FAR - camera.NEAR)
 MASK_FUSIONS = ('raw', 'softmax')
 BASES = ('network', 'sphere')
+RESIDUAL_FUSIONS = ('sum', 'masked')
 
 
 @flax.struct.dataclass
@@ -53,6 +56,7 @@ class RadianceField:
     mask_fusion: 'raw' or 'softmax'.
     mask_sharpness: factor on mask scores before the softmax.
     color_gain: factor on the fused colour logit.
+    residual_fusion: 'sum' or 'masked'.
   """
 
   bank: local_generator.LocalField
@@ -62,6 +66,7 @@ class RadianceField:
   mask_fusion: str = flax.struct.field(pytree_node=False)
   mask_sharpness: float = flax.struct.field(pytree_node=False)
   color_gain: float = flax.struct.field(pytree_node=False)
+  residual_fusion: str = flax.struct.field(pytree_node=False, default='sum')
 
   def base_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
     """Base signed distance, world units."""
@@ -71,9 +76,16 @@ class RadianceField:
     return per_portrait(self.base, points * POINT_SCALE)
 
   def residual_sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
-    """Sum of all classes' residual signed distances, world units."""
-    per_portrait = jax.vmap(local_generator.LocalField.residual_sdf, in_axes=(local_generator.BATCH_AXES, 0))
-    return jnp.sum(jax.vmap(per_portrait, in_axes=(0, None))(self.bank, points * POINT_SCALE), axis=0)
+    """The classes' residual signed distances, fused, world units."""
+    over_bank = lambda method: jax.vmap(
+        jax.vmap(method, in_axes=(local_generator.BATCH_AXES, 0)), in_axes=(0, None))(self.bank, points * POINT_SCALE)
+    if self.residual_fusion == 'sum':
+      return jnp.sum(over_bank(local_generator.LocalField.residual_sdf), axis=0)
+    residual_sdfs, mask_scores = over_bank(local_generator.LocalField.residual_sdf_and_mask_score)
+    return self._fuse_residuals(residual_sdfs, self.fuse_masks(mask_scores))
+
+  def _fuse_residuals(self, residual_sdfs: Float[Array, 'classes *points'], masks: Float[Array, 'classes *points']) -> Float[Array, '*points']:
+    return jnp.sum(residual_sdfs if self.residual_fusion == 'sum' else masks * residual_sdfs, axis=0)
 
   def sdf(self, points: Float[Array, 'batch *points 3']) -> Float[Array, 'batch *points']:
     """Whole signed distance at world points, world units, negative inside."""
@@ -91,9 +103,10 @@ class RadianceField:
     """The fused field at world points seen along unit directions."""
     per_portrait = jax.vmap(local_generator.LocalField.query, in_axes=(local_generator.BATCH_AXES, 0, 0))
     answers = jax.vmap(per_portrait, in_axes=(0, None, None))(self.bank, points * POINT_SCALE, viewdirs)
-    masks = self._drawn(self.fuse_masks(answers.mask_score))
+    all_masks = self.fuse_masks(answers.mask_score)
+    masks = self._drawn(all_masks)
     color_logit = self.color_gain * jnp.sum(masks[..., None] * answers.color_logit, axis=0)
-    residual_sdf = jnp.sum(answers.residual_sdf, axis=0)
+    residual_sdf = self._fuse_residuals(answers.residual_sdf, all_masks)
     return FieldSample(
         sdf=self.base_sdf(points) + residual_sdf,
         residual_sdf=residual_sdf,
@@ -139,6 +152,7 @@ class CompositionalField(nn.Module):
   color_gain: float
   density_beta_init: float
   view_dependence: str
+  residual_fusion: str
 
   @nn.compact
   def __call__(self, styles: Float[Array, 'batch classes 2 style_dim']) -> RadianceField:
@@ -159,4 +173,5 @@ class CompositionalField(nn.Module):
         class_weights=jnp.ones(self.num_classes),
         mask_fusion=self.mask_fusion,
         mask_sharpness=self.mask_sharpness,
-        color_gain=self.color_gain)
+        color_gain=self.color_gain,
+        residual_fusion=self.residual_fusion)

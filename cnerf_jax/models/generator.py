@@ -3,11 +3,13 @@
 import dataclasses
 
 import flax.linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from cnerf_jax import latents
 from cnerf_jax.models import compositional_field
 from cnerf_jax.models import local_generator
 from cnerf_jax.models import mapping_network
+from cnerf_jax.models import regional_mapping
 
 
 class Generator(nn.Module):
@@ -28,6 +30,9 @@ class Generator(nn.Module):
     mask_sharpness: factor on mask scores before the softmax.
     color_gain: factor on the fused colour logit.
     density_beta_init: initial width of the surface in the density, world units.
+    region_dim: width of the shape and the texture latent that each class has of its own (`regional_mapping`); 0: all classes of a portrait
+      share one latent of width style_dim, as published.
+    residual_fusion: 'sum' of the classes' residual signed distances, as published, or each 'masked' by its own class's mask.
     view_dependence: which heads see the view direction: 'all' (masks and colours, as published), 'colour' or 'none'.
   """
 
@@ -46,40 +51,60 @@ class Generator(nn.Module):
   color_gain: float = 5.0
   density_beta_init: float = 0.03
   view_dependence: str = 'all'
+  region_dim: int = 0
+  residual_fusion: str = 'sum'
 
   def __post_init__(self):
     for value, known, name in (
         (self.base, compositional_field.BASES, 'base'), (self.mask_fusion, compositional_field.MASK_FUSIONS, 'mask_fusion'),
-        (self.view_dependence, local_generator.VIEW_DEPENDENCES, 'view_dependence')):
+        (self.view_dependence, local_generator.VIEW_DEPENDENCES, 'view_dependence'),
+        (self.residual_fusion, compositional_field.RESIDUAL_FUSIONS, 'residual_fusion')):
       if value not in known:
         raise ValueError(f'generator.{name} {value!r} is not known; use one of {", ".join(known)}')
+    if self.residual_fusion == 'masked' and self.view_dependence == 'all':
+      raise ValueError("generator.residual_fusion 'masked' needs masks that don't see the view direction, or a shape would depend on it; "
+                       "set generator.view_dependence to 'colour' or 'none'")
     super().__post_init__()
 
   @property
   def latent_dim(self) -> int:
     """Width of z."""
-    return self.style_dim
+    return latent_dim(self, self.num_classes)
 
   def setup(self):
-    self.mapping = mapping_network.MappingNetwork(self.style_dim, self.mapping_layers)
+    if self.region_dim:
+      self.mapping = regional_mapping.RegionalMapping(self.num_classes, self.region_dim, self.style_dim, self.mapping_layers)
+    else:
+      self.mapping = mapping_network.MappingNetwork(self.style_dim, self.mapping_layers)
     self.field = compositional_field.CompositionalField(
         num_classes=self.num_classes, width=self.width, num_shape_layers=self.num_shape_layers,
         num_texture_layers=self.num_texture_layers, gamma_offset=self.gamma_offset, base=self.base,
         residual_scale=self.residual_scale, residual_from_zero=self.residual_from_zero, mask_fusion=self.mask_fusion,
         mask_sharpness=self.mask_sharpness, color_gain=self.color_gain, density_beta_init=self.density_beta_init,
-        view_dependence=self.view_dependence)
+        view_dependence=self.view_dependence, residual_fusion=self.residual_fusion)
 
-  def map_latents(self, z: Float[Array, '*batch style_dim']) -> Float[Array, '*batch style_dim']:
-    """z → w."""
+  def map_latents(self, z: Float[Array, '*batch latent_dim']) -> Float[Array, '*styles']:
+    """z → w, a style code of width style_dim for all classes; z → styles [classes, 2, style_dim] where latents are regional."""
     return self.mapping(z)
+
+  def map_regions(
+      self, regions: Float[Array, '*batch regions'], present: Bool[Array, '*batch classes']) -> Float[Array, '*batch classes 2 style_dim']:
+    """Regional latents as an encoder gives them → styles (`RegionalMapping.styles`)."""
+    return self.mapping.styles(regions, present)
 
   def radiance_field(self, styles: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.RadianceField:
     """Styles → the field of each portrait of the batch."""
     return self.field(styles)
 
-  def __call__(self, z: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.RadianceField:
+  def __call__(self, z: Float[Array, 'batch latent_dim']) -> compositional_field.RadianceField:
     """Touches every parameter; used to initialise."""
-    return self.radiance_field(self.map_latents(z))
+    w = self.map_latents(z)
+    return self.radiance_field(w if self.region_dim else latents.broadcast_style(w, num_classes=self.num_classes))
+
+
+def latent_dim(settings, num_classes: int) -> int:
+  """Width of z of a generator with these settings (region_dim, style_dim), of a config or of the module itself."""
+  return regional_mapping.latent_dim(num_classes, settings.region_dim) if settings.region_dim else settings.style_dim
 
 
 # what tells one generator from another, by name: its fields but flax's own

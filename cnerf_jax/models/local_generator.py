@@ -76,6 +76,12 @@ class LocalField:
     """Residual signed distance, world units."""
     return self.sdf_head(self._texture_features(self._shape_features(points)))[..., 0]
 
+  def residual_sdf_and_mask_score(self, points: Float[Array, '*points 3']) -> tuple[Float[Array, '*points'], Float[Array, '*points']]:
+    """(`residual_sdf`, mask score) of a generator whose masks don't see the view direction."""
+    shape_features = self._shape_features(points)
+    residual_sdf = self.sdf_head(self._texture_features(shape_features))[..., 0]
+    return residual_sdf, (shape_features @ self.mask_head.kernel + self.mask_head.bias)[..., 0]
+
   def query(self, points: Float[Array, 'rays samples 3'], viewdirs: Float[Array, 'rays 3']) -> LocalQuery:
     """Mask score, colour logit and residual signed distance of every point."""
     shape_features = self._shape_features(points)

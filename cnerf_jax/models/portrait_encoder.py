@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 import flax.struct
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 import jax
 import jax.numpy as jnp
 
@@ -45,13 +45,15 @@ class Encoding:
   Attributes:
     z: the latents, as Gaussians.
     viewpoint: [batch, 2] azimuth and elevation, radians; None if the encoder reads none.
+    present: [batch, classes] whether a class is seen in the portrait, of regional latents; else None.
   """
 
   z: LatentGaussian
   viewpoint: Float[Array, 'batch 2'] | None
+  present: Bool[Array, 'batch classes'] | None = None
 
 
-def whiten(z: LatentGaussian, mean: Float[Array, 'style_dim'], covariance: Float[Array, 'style_dim style_dim']) -> LatentGaussian:
+def whiten(z: LatentGaussian, mean: Float[Array, 'latents'], covariance: Float[Array, 'latents latents']) -> LatentGaussian:
   """Latents as they go into a mapping network that N(mean, covariance) was folded into (`mapping_network.fold_gaussian`).
 
   The inverse of z → mean + L z, with L the Cholesky factor of the covariance; of what becomes of the variances, the diagonal.
@@ -81,7 +83,9 @@ class PortraitEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes']) -> Encoding:
-    x = jnp.concatenate([image, semantic_mask], axis=-1)
+    return self._encode(jnp.concatenate([image, semantic_mask], axis=-1))
+
+  def _encode(self, x: Float[Array, 'batch size size channels']) -> Encoding:
     if self.viewpoint_std is None and not self.mirror_latents:
       return Encoding(z=self._gaussian(self._features(x)), viewpoint=None)
     pairs = jnp.stack([x, x[:, :, ::-1]], axis=1)  # side by side, so that a batch cut over devices stays where it is
@@ -92,13 +96,16 @@ class PortraitEncoder(nn.Module):
         z=self._gaussian(middle if self.mirror_latents else of_image), viewpoint=self._viewpoint(half_difference, middle))
 
   def _features(self, x: Float[Array, 'batch size size channels']) -> Float[Array, 'batch hidden']:
+    return discriminator_blocks.leaky_relu(nn.Dense(self.hidden, name='hidden')(self._convolve(x, self.channels, 'conv')))
+
+  def _convolve(self, x: Float[Array, 'batch size size channels'], channels: tuple[int, int], name: str) -> Float[Array, 'batch features']:
     leaky_relu = discriminator_blocks.leaky_relu
-    x = leaky_relu(nn.Conv(self.channels[0], (3, 3), name='conv_0')(space_to_depth(x)))
+    x = leaky_relu(nn.Conv(channels[0], (3, 3), name=f'{name}_0')(space_to_depth(x)))
     i = 1
     while x.shape[-2] > _SMALLEST_SIDE:
-      x = leaky_relu(nn.Conv(self.channels[1], (3, 3), strides=2, name=f'conv_{i}')(x))
+      x = leaky_relu(nn.Conv(channels[1], (3, 3), strides=2, name=f'{name}_{i}')(x))
       i += 1
-    return leaky_relu(nn.Dense(self.hidden, name='hidden')(x.reshape(x.shape[0], -1)))
+    return x.reshape(x.shape[0], -1)
 
   def _gaussian(self, features: Float[Array, 'batch hidden']) -> LatentGaussian:
     mean = nn.Dense(self.style_dim, name='mean')(features)

@@ -13,11 +13,11 @@ import ml_collections
 
 from cnerf_jax import camera
 from cnerf_jax import latents as latents_lib
+from cnerf_jax import semantics
+from cnerf_jax.models import generator as generator_lib
 
 # Points of an eikonal loss are a multiple of this, where they are more, so that they can be cut into equal chunks.
 _MULTIPLE_OF_POINTS = 64
-# A class is present in a portrait if its mask exceeds this somewhere.
-PRESENT = 0.3
 
 
 @flax.struct.dataclass
@@ -45,7 +45,7 @@ def draw_fakes(
   num_rays = render_size**2
   return FakeDraw(
       latents=latents_lib.draw_latents(
-          latent_key, batch, num_classes=num_classes, style_dim=config.generator.style_dim,
+          latent_key, batch, num_classes=num_classes, latent_dim=generator_lib.latent_dim(config.generator, num_classes),
           mixing_probability=config.mixing_probability),
       viewpoint=camera.draw_viewpoints(
           view_key, batch, azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std,
@@ -102,5 +102,5 @@ def classes_of_fakes(
 
 
 def _draw_present(noise, semantic_mask):
-  present = jnp.max(semantic_mask, axis=(1, 2)) > PRESENT
+  present = jnp.max(semantic_mask, axis=(1, 2)) > semantics.PRESENT
   return jnp.argmax(jnp.where(present, noise, -jnp.inf), axis=-1)

@@ -16,6 +16,7 @@ import ml_collections
 import optax
 
 from cnerf_jax import latents as latents_lib
+from cnerf_jax import sampler
 from cnerf_jax.losses import adversarial
 from cnerf_jax.losses import semantic_classification
 from cnerf_jax.losses import viewpoint as viewpoint_lib
@@ -49,9 +50,9 @@ def render_fakes(
     players: players_lib.Players, params, draw: draws.FakeDraw, config: ml_collections.ConfigDict, *, render_size: int
 ) -> pixels_lib.Pixels:
   """Fakes from latents and cameras, rendered at render_size and brought to image_size; differentiable with respect to params."""
-  w = players.generator.apply(params, draw.latents.z, method='map_latents')
+  styles = sampler.map_latents(players.generator, params, draw.latents.z)
   rendered = pixels_lib.render_pixels(
-      players.generator, params, latents_lib.mix_styles(w, draw.latents.choice), draw.viewpoint, draw.jitter, draw.eikonal_indices,
+      players.generator, params, latents_lib.mix_styles(styles, draw.latents.choice), draw.viewpoint, draw.jitter, draw.eikonal_indices,
       image_size=render_size, num_samples=config.num_samples, eikonal_of=config.eikonal_of, num_chunks=config.num_chunks)
   return pixels_lib.as_images(rendered, config.image_size)
 

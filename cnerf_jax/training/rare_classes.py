@@ -9,7 +9,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnerf_jax.training import draws
+from cnerf_jax import semantics
 
 _LARGEST = 6.0  # times a portrait of common classes: a single one must not be the whole batch
 
@@ -21,7 +21,7 @@ def portrait_weights(semantic_mask: Float[Array, 'batch size size classes'], pow
     semantic_mask: of real portraits, in [0, 1].
     power: in [0, 1].
   """
-  shown = jnp.max(semantic_mask, axis=(1, 2)) > draws.PRESENT
+  shown = jnp.max(semantic_mask, axis=(1, 2)) > semantics.PRESENT
   fraction = jnp.mean(shown.astype(jnp.float32), axis=0)
   of_classes = jnp.minimum(jnp.maximum(fraction, 1 / len(shown))**-power, _LARGEST)  # a class that nobody shows weighs on nobody
   weights = jnp.max(jnp.where(shown, of_classes, 1.0), axis=-1)

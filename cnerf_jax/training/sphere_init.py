@@ -14,6 +14,7 @@ import optax
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import latents as latents_lib
 from cnerf_jax import rays as rays_lib
+from cnerf_jax import sampler
 from cnerf_jax.losses import sphere
 from cnerf_jax.models import base_sdf
 from cnerf_jax.models import compositional_field
@@ -51,10 +52,9 @@ def initialise(
   def step(base_params, optimizer_state, key):
     latent_key, view_key, jitter_key = jax.random.split(key, 3)
     drawn = latents_lib.draw_latents(
-        latent_key, settings.batch_size, num_classes=generator.num_classes, style_dim=generator.style_dim,
+        latent_key, settings.batch_size, num_classes=generator.num_classes, latent_dim=generator.latent_dim,
         mixing_probability=config.mixing_probability)
-    w = generator.apply(params, drawn.z, method='map_latents')
-    styles = latents_lib.mix_styles(w, drawn.choice)
+    styles = latents_lib.mix_styles(sampler.map_latents(generator, params, drawn.z), drawn.choice)
     viewpoint = camera_lib.draw_viewpoints(view_key, settings.batch_size)
     camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
     rays = rays_lib.cast_rays(camera, image_size=config.image_size)

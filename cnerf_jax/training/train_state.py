@@ -59,7 +59,7 @@ def create(key: Array, players: players_lib.Players, optimizers: optimizers_lib.
     run_key, *keys = jax.random.split(key, 4)
     image = jnp.zeros((1, image_size, image_size, 3))
     masks = jnp.zeros((1, image_size, image_size, generator.num_classes))
-    generator_params = generator.init(keys[0], jnp.zeros((1, generator.num_classes, 2, generator.style_dim)))
+    generator_params = generator.init(keys[0], jnp.zeros((1, generator.latent_dim)))
     global_params = players.global_discriminator.init(keys[1], image, masks)
     semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
     fields = dict(

@@ -13,12 +13,13 @@ latents would give people that are all alike, so the Gaussian of the encoded lat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import itertools
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 import ml_collections
 import numpy as np
 import optax
@@ -26,15 +27,19 @@ import optax
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
 from cnerf_jax.losses import reconstruction
+from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import mapping_network
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.models import regional_encoder
+from cnerf_jax.models import regional_mapping
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import pixels as pixels_lib
 from cnerf_jax.training import pretraining_viewpoints
 from cnerf_jax.training import rare_classes
+from cnerf_jax.training import regional_prior
 from cnerf_jax.training import sharding
 
 
@@ -45,14 +50,16 @@ class Pretrained:
   Attributes:
     generator_params: of a generator that draws people from z ~ N(0, I).
     encoder_params: of the encoder (`make_encoder`), in whose z real portraits are N(latent_mean, latent_covariance).
-    latent_mean: [style_dim].
-    latent_covariance: [style_dim, style_dim]; both were folded into the generator's mapping network (see `portrait_encoder.whiten`).
+    latent_mean: [latent_dim].
+    latent_covariance: [latent_dim, latent_dim]; both were folded into the generator's mapping network (see `portrait_encoder.whiten`).
+    presence_threshold: [classes] of regional latents, whose first coordinates say which classes are there (`regional_mapping`); else None.
   """
 
   generator_params: Any
   encoder_params: Any
-  latent_mean: Float[Array, 'style_dim']
-  latent_covariance: Float[Array, 'style_dim style_dim']
+  latent_mean: Float[Array, 'latents']
+  latent_covariance: Float[Array, 'latents latents']
+  presence_threshold: Float[Array, 'classes'] | None = None
 
 
 def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> Int[Array, 'batch rays']:
@@ -63,26 +70,31 @@ def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> In
 
 
 def reconstruct(
-    players: players_lib.Players, params, key: Array, z: Float[Array, 'batch style_dim'], viewpoint: Float[Array, 'batch 2'],
+    players: players_lib.Players, params, key: Array, styles: Float[Array, 'batch classes 2 style_dim'], viewpoint: Float[Array, 'batch 2'],
     pixels: Int[Array, 'batch rays'], config: ml_collections.ConfigDict,
 ) -> pixels_lib.Pixels:
-  """Some pixels of portraits as the generator draws them from z; differentiable with respect to params and z."""
+  """Some pixels of portraits as the generator draws them from styles; differentiable with respect to params and styles."""
   batch, num_rays = pixels.shape
   jitter_key, eikonal_key = jax.random.split(key)
   return pixels_lib.render_pixels(
-      players.generator, params, sampler.map_latents(players.generator, params, z), viewpoint,
+      players.generator, params, styles, viewpoint,
       jax.random.uniform(jitter_key, (batch, num_rays)),
       draws.draw_eikonal_indices(eikonal_key, batch, num_points=num_rays * config.num_samples, fraction=config.eikonal_fraction),
       image_size=config.image_size, num_samples=config.num_samples, eikonal_of=config.eikonal_of, pixels=pixels)
 
 
-def encoded_gaussian(
-    encode: Callable[[dict], portrait_encoder.LatentGaussian], batches: Iterator, num_batches: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """Mean and covariance of the latents of real portraits: of the Gaussians' means, plus their mean variance."""
-  guesses = [jax.device_get(encode(next(batches))) for _ in range(num_batches)]
-  means = np.concatenate([guess.mean for guess in guesses]).astype(np.float64)
-  variances = np.exp(np.concatenate([guess.log_variance for guess in guesses]).astype(np.float64))
+def styles_of_encoded(
+    generator: generator_lib.Generator, params, z: Float[Array, 'batch latents'], present: Bool[Array, 'batch classes'] | None,
+) -> Float[Array, 'batch classes 2 style_dim']:
+  """Styles of an encoder's latents, while no Gaussian is folded into the mapping network; `present` is the encoder's too."""
+  if present is None:
+    return sampler.map_latents(generator, params, z)
+  return generator.apply(params, z, present, method='map_regions')
+
+
+def encoded_gaussian(means: Float[np.ndarray, 'portraits latents'], variances: Float[np.ndarray, 'portraits latents']):
+  """Mean and covariance of the latents of real portraits: of the encoder's Gaussians' means, plus their mean variance."""
+  means, variances = means.astype(np.float64), variances.astype(np.float64)
   covariance = np.cov(means, rowvar=False) + np.diag(variances.mean(axis=0))
   return means.mean(axis=0).astype(np.float32), covariance.astype(np.float32)
 
@@ -90,8 +102,10 @@ def encoded_gaussian(
 def make_encoder(players: players_lib.Players, config: ml_collections.ConfigDict) -> portrait_encoder.PortraitEncoder:
   """The encoder that goes with a run's generator; it reads viewpoints unless those of the records are taken as they are."""
   settings, camera = config.vae_pretraining, config.camera
-  return portrait_encoder.PortraitEncoder(
-      players.generator.style_dim,
+  generator = players.generator
+  kind = regional_encoder.RegionalEncoder if generator.region_dim else portrait_encoder.PortraitEncoder
+  return kind(
+      generator.region_dim or generator.style_dim,
       viewpoint_std=None if settings.viewpoints == 'known' else (camera.azimuth_std, camera.elevation_std),
       elevation_mean=camera.elevation_mean,
       mirror_latents=settings.mirror_latents in ('always', settings.viewpoints))
@@ -130,8 +144,8 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
       generator_params, encoder_params = params
       encoding = encode(encoder_params, batch)
       seen = view(encoding.viewpoint, batch, i)
-      reconstructed = reconstruct(
-          players, generator_params, render_key, encoding.z.draw(latent_key), seen.viewpoint, pixels, config)
+      styles = styles_of_encoded(players.generator, generator_params, encoding.z.draw(latent_key), encoding.present)
+      reconstructed = reconstruct(players, generator_params, render_key, styles, seen.viewpoint, pixels, config)
       likeness = reconstruction.reconstruction_loss(
           reconstructed.image, real_image, reconstructed.semantic_mask, real_mask,
           image_weight=settings.image_weight, weights=portrait_weights(seen, batch['semantic_mask']))
@@ -218,11 +232,18 @@ def initialise(
   params, encoder_params = fit(key, players, params, config, iterator, mesh, on_step, saved, hollow_encoder_params)
   encoder = make_encoder(players, config)
   apply = jax.jit(encoder.apply, out_shardings=sharding.replicated(mesh))
-  encode = lambda batch: apply(encoder_params, batch['image'], batch['semantic_mask']).z
   portraits_a_batch = config.vae_pretraining.batches_per_step * config.batch_size
   batches = join_batches(iterator, config.vae_pretraining.batches_per_step, mesh)
-  gaussian = encoded_gaussian(encode, batches, -(-config.vae_pretraining.num_encoded // portraits_a_batch))
-  mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
+  encodings = [jax.device_get(apply(encoder_params, batch['image'], batch['semantic_mask']))
+               for batch in itertools.islice(batches, -(-config.vae_pretraining.num_encoded // portraits_a_batch))]
+  of_all = lambda part: np.concatenate([part(encoding) for encoding in encodings])
+  means, variances = of_all(lambda encoding: encoding.z.mean), np.exp(of_all(lambda encoding: encoding.z.log_variance))
+  if players.generator.region_dim:
+    gaussian = regional_prior.fit(means, variances, of_all(lambda encoding: encoding.present))
+    mapping = regional_mapping.with_prior(params['params']['mapping'], *gaussian)
+  else:
+    gaussian = encoded_gaussian(means, variances)
+    mapping = mapping_network.fold_gaussian(params['params']['mapping'], *gaussian)
   return Pretrained({'params': dict(params['params']) | {'mapping': mapping}}, encoder_params, *gaussian)
 
 

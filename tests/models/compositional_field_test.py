@@ -193,3 +193,30 @@ def test_unknown_choice_is_refused(changes, message):
   """Protects configs from typing errors: the value and the right ones in one line."""
   with pytest.raises(ValueError, match=message):
     tiny.make_generator(**changes)
+
+
+def test_masked_residuals_are_weighed_by_their_masks():
+  """Protects masked residuals: sdf = base + sum_k m_k d_k, from `query` and from `sdf` alike, and a class whose mask is zero shapes nothing."""
+  generator = tiny.make_generator(residual_fusion='masked', view_dependence='none')
+  params = tiny.make_params(generator)
+  styles = jax.random.normal(jax.random.key(0), (2, generator.num_classes, 2, generator.style_dim))
+  field = generator.apply(params, styles, method='radiance_field')
+  points = jax.random.uniform(jax.random.key(1), (2, 3, 4, 3), minval=-0.1, maxval=0.1)
+  viewdirs = jnp.broadcast_to(jnp.array([0.0, 0.0, -1.0]), (2, 3, 3))
+  sample = field.query(points, viewdirs)
+  np.testing.assert_allclose(field.sdf(points), sample.sdf, rtol=1e-5, atol=1e-6)
+  scaled = points * compositional_field.POINT_SCALE
+  expected = np.zeros((2, 3, 4))
+  for portrait in range(2):
+    for k in range(generator.num_classes):
+      one = jax.tree.map(lambda x: x[k], field.bank)
+      one = one.replace(**{
+          name: jax.tree.map(lambda x: x[portrait], getattr(one, name)) for name in ('shape_layers', 'texture_layers')})
+      expected[portrait] += np.asarray(sample.mask_scores[portrait, ..., k]) * np.asarray(one.residual_sdf(scaled[portrait]))
+  np.testing.assert_allclose(sample.residual_sdf, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_masked_residuals_need_masks_without_view():
+  """Protects geometry from depending on where one looks from: refused in one line, with the remedy."""
+  with pytest.raises(ValueError, match="view_dependence to 'colour' or 'none'"):
+    tiny.make_generator(residual_fusion='masked')

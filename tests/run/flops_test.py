@@ -86,7 +86,7 @@ def test_local_field_agrees_with_a_count_by_hand():
   players, _, _ = tiny.make_run(config)
   generator = players.generator
   z = jnp.ones((2, generator.style_dim))
-  params = jax.eval_shape(lambda: generator.init(jax.random.key(0), jnp.ones((2, generator.num_classes, 2, generator.style_dim))))
+  params = jax.eval_shape(lambda: generator.init(jax.random.key(0), jnp.ones((2, generator.latent_dim))))
   camera = camera_lib.orbit(jnp.zeros(2), jnp.zeros(2))
   render = lambda styles: lambda params: sampler.render(
       generator, params, styles, camera, image_size=4, num_samples=5, num_chunks=1).rgb

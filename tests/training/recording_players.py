@@ -79,7 +79,7 @@ class Field:
 class Generator:
   """Maps latents by one matrix; draws `Field`s."""
 
-  num_classes, style_dim, width = K, STYLE_DIM, 8
+  num_classes, style_dim, region_dim, width = K, STYLE_DIM, 0, 8
 
   def __init__(self, notes):
     self._notes = notes

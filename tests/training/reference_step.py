@@ -9,6 +9,7 @@ import optax
 
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
+from cnerf_jax import semantics
 from cnerf_jax.losses import eikonal
 from cnerf_jax.losses import minimal_surface
 from cnerf_jax.rendering import volume_rendering
@@ -159,7 +160,7 @@ def low_pass(image, size):
 
 def draw_own_class(noise, semantic_mask):
   """Of the classes that a portrait has, the one of the largest noise."""
-  has = jnp.max(semantic_mask, axis=(1, 2)) > draws.PRESENT
+  has = jnp.max(semantic_mask, axis=(1, 2)) > semantics.PRESENT
   return jnp.argsort(jnp.where(has, noise, -1e9), axis=1)[:, -1]
 
 

@@ -196,9 +196,10 @@ def test_reconstructed_pixels_are_those_of_the_image(monkeypatch):
   pixels = jnp.array([[0, 5, 15, 5], [7, 1, 2, 12]])
   jittered = rays_lib.offset_distances
   monkeypatch.setattr(rays_lib, 'offset_distances', lambda near, far, jitter, **k: jittered(near, far, 0 * jitter, **k))
-  some = vae_pretraining.reconstruct(players, params, jax.random.key(0), z, viewpoint, pixels, config)
+  styles = sampler.map_latents(players.generator, params, z)
+  some = vae_pretraining.reconstruct(players, params, jax.random.key(0), styles, viewpoint, pixels, config)
   whole = sampler.render(
-      players.generator, params, sampler.map_latents(players.generator, params, z),
+      players.generator, params, styles,
       camera.orbit(viewpoint[:, 0], viewpoint[:, 1]), image_size=config.image_size,
       num_samples=config.num_samples)
   for name, image in dict(image=whole.rgb, semantic_mask=whole.semantic_mask).items():
@@ -222,7 +223,8 @@ def test_gaussian_of_encoded_latents_holds_their_spread():
       portrait_encoder.LatentGaussian(
           mean=rng.normal([1.0, -1.0], [2.0, 0.1], (500, 2)), log_variance=np.log(np.full((500, 2), [0.25, 1.0])))
       for _ in range(4)]
-  mean, covariance = vae_pretraining.encoded_gaussian(lambda guess: guess, iter(guesses), 4)
+  mean, covariance = vae_pretraining.encoded_gaussian(
+      np.concatenate([guess.mean for guess in guesses]), np.exp(np.concatenate([guess.log_variance for guess in guesses])))
   drawn = np.concatenate([g.mean + np.exp(g.log_variance / 2) * rng.normal(size=g.mean.shape) for g in guesses])
   np.testing.assert_allclose(mean, drawn.mean(axis=0), atol=0.15)
   np.testing.assert_allclose(covariance, np.cov(drawn, rowvar=False), atol=0.35)
