@@ -21,6 +21,8 @@ from cnerf_jax import semantics
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import mapping_network
 from cnerf_jax.models import portrait_encoder
+from cnerf_jax.models import regional_encoder
+from cnerf_jax.models import regional_mapping
 
 ROOT = pathlib.Path(__file__).parents[1]
 SHIPPED = ROOT / 'pretrained' / 'portraits32.npz'
@@ -226,6 +228,23 @@ def test_random_people_of_a_model():
       model.draw_styles(jax.random.key(3), 2, truncation=0.5), (styles + model.w_mean) / 2, atol=1e-6)
   with pytest.raises(ValueError, match='no w_mean'):
     dataclasses.replace(model, w_mean=None).draw_styles(jax.random.key(3), 2, truncation=0.5)
+
+
+def test_encoder_of_regions_is_given_back(tmp_path):
+  """Protects inversions of regional runs: the encoder's kind and thresholds outlive the file, and its z are as wide as the generator's."""
+  num_classes, region_dim = 12, 2
+  width = regional_mapping.latent_dim(num_classes, region_dim)
+  module = regional_encoder.RegionalEncoder(region_dim, channels=(4, 4), mask_channels=(2, 2), hidden=4)
+  shapes = jax.eval_shape(module.init, jax.random.key(0), IMAGE, MASK)
+  encoder = pretrained.Encoder(
+      module, tiny.fill(shapes), latent_mean=np.zeros(width, np.float32), latent_covariance=np.eye(width, dtype=np.float32),
+      class_set='ffhq12', image_size=8, presence_threshold=np.linspace(-1, 1, num_classes).astype(np.float32))
+  pretrained.save_encoder(tmp_path / 'encoder.npz', encoder)
+  loaded = pretrained.load_encoder(tmp_path)
+  assert loaded.module == module
+  z, viewpoint = loaded(IMAGE, MASK)
+  np.testing.assert_array_equal(z.mean, encoder(IMAGE, MASK)[0].mean)
+  assert z.mean.shape == (len(IMAGE), width) and viewpoint is None
 
 
 def make_encoder(**changes):

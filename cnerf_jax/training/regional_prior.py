@@ -21,8 +21,8 @@ _NORMAL = statistics.NormalDist()
 _FEW = 30.0  # portraits at which half of a covariance is believed
 _SMALLEST_VARIANCE = 1e-3  # of the sum in any direction, so that it has a Cholesky factor
 _LARGEST_CORRELATION = 0.9  # of the presence of a class with anything
-# A class seen on fewer or more than these fractions of portraits is never or always there.
-_NEVER, _ALWAYS = 1e-3, 1 - 1e-3
+# A class seen on fewer or more than these fractions of portraits is never or always there: a person has eyes, also where hair hides them.
+_NEVER, _ALWAYS = 1e-3, 0.9
 
 
 def fit(
