@@ -22,18 +22,18 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 300
+  config.num_steps = 150
   config.batch_size = 8
   config.num_samples = 12
 
-  config.generator.style_dim = 96
+  config.generator.style_dim = 48
   config.generator.width = 48
   config.generator.gamma_offset = 20.0
   config.global_discriminator.channels = (16, 32, 64, 64, 64, 64)
   config.semantic_discriminator.channels = (16, 32, 64, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.vae_pretraining.num_steps = 1_400
+  config.vae_pretraining.num_steps = 2_400
   config.vae_pretraining.rays_per_portrait = 64
   config.r1_fraction = 0.5
   config.eikonal_fraction = 1 / 16
@@ -43,7 +43,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.report_every = 20
   config.sheet_every = 50
-  config.evaluate_every = 100
+  config.evaluate_every = 150
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
   config.checkpoint_every = 50

@@ -17,11 +17,11 @@ def get_config() -> ml_collections.ConfigDict:
   config = portraits32.get_config().unlock()
   config.data.name = 'real_portraits'
   config.data.flip = True
-  config.num_steps = 400
-  config.evaluate_every = 400
+  config.num_steps = 300
+  config.evaluate_every = 300
   config.evaluation.num_images = 400
   config.evaluation.num_oracle_images = 4_000
-  config.generator.view_dependence = 'none'
+  config.vae_pretraining.num_steps = 2_600
   config.vae_pretraining.warmup_steps = 100
   config.camera.from_data = True
   return config.lock()

@@ -16,7 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.image_size = 32
   config.num_samples = 8
 
-  config.generator.style_dim = 64
+  config.generator.style_dim = 32
   config.generator.width = 32
   config.generator.gamma_offset = 15.0
   config.global_discriminator.channels = (16, 32, 64, 64, 64)

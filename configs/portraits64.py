@@ -15,7 +15,7 @@ def get_config() -> ml_collections.ConfigDict:
   config = procedural.get_config().unlock()
   config.num_steps = 20_000
   config.generator.width = 64
-  config.generator.style_dim = 128
+  config.generator.style_dim = 64
   config.num_samples = 16
   config.vae_pretraining.num_steps = 4_000
   config.optimizer.generator_warmup_steps = 200

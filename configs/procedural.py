@@ -14,11 +14,15 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.name = 'portraits'
   config.data.num_train = 10_000
   config.data.flip = False
+  config.generator.region_dim = 16
+  config.generator.residual_fusion = 'masked'
+  config.generator.view_dependence = 'none'
+  config.mixing_probability = 0.0
   config.loss_weights.global_discriminator.viewpoint_real = 15.0
   config.vae_pretraining.prior_weight = 0.001
   config.optimizer.generator = 2e-5
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
-  config.loss_weights.generator.adversarial_semantic = 0.5
+  config.loss_weights.generator.adversarial_semantic = 0.0
   config.loss_weights.generator.semantic_class = 0.0
   config.class_draw = 'own'
   return config.lock()

@@ -21,7 +21,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_validation = 32
   config.data.num_test_identities = 2
 
-  config.generator.style_dim = 16
+  config.generator.style_dim = 8
+  config.generator.region_dim = 4
   config.generator.width = 8
   config.global_discriminator.channels = (8, 8, 8, 8)
   config.semantic_discriminator.channels = (8, 8, 8)

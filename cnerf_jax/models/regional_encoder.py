@@ -16,6 +16,7 @@ from cnerf_jax.models import portrait_encoder
 from cnerf_jax.models import regional_mapping
 
 _COLORS = 3
+_LARGEST_SIDE = 32  # pixels; larger cut-outs are averaged: there are as many as classes, and a latent has few numbers
 _CLEARLY = 0.5  # how far from its threshold the presence of an encoded class is
 _CERTAIN = -8.0  # its log variance
 
@@ -61,10 +62,12 @@ class RegionalEncoder(portrait_encoder.PortraitEncoder):
     image, masks = x[..., :_COLORS], x[..., _COLORS:]
     batch, size, _, num_classes = masks.shape
     masks = jnp.moveaxis(masks, -1, 1)[..., None]  # [batch, K, size, size, 1]
-    flat = lambda x: x.reshape(batch * num_classes, size, size, x.shape[-1])
-    cut_outs = flat(jnp.concatenate([image[:, None] * masks, masks], axis=-1))
+    cut_outs = jnp.concatenate([image[:, None] * masks, masks], axis=-1).reshape(batch * num_classes, size, size, -1)
+    if size > _LARGEST_SIDE:
+      factor = size // _LARGEST_SIDE
+      cut_outs = nn.avg_pool(cut_outs, (factor, factor), (factor, factor))
     of_kinds = [
-        self._convolve(flat(masks), self.mask_channels, 'mask_conv').reshape(batch, num_classes, -1),
+        self._convolve(cut_outs[..., _COLORS:], self.mask_channels, 'mask_conv').reshape(batch, num_classes, -1),
         self._convolve(cut_outs, self.channels, 'conv').reshape(batch, num_classes, -1)]
     hidden = [self._of_classes(features, self.hidden, name) for features, name in zip(of_kinds, ('shape_hidden', 'texture_hidden'))]
     return discriminator_blocks.leaky_relu(jnp.stack(hidden, axis=2)).reshape(batch, -1)
