@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 150
+  config.num_steps = 120
   config.batch_size = 8
   config.num_samples = 12
 
@@ -33,18 +33,19 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (16, 32, 64, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.vae_pretraining.num_steps = 2_400
+  config.vae_pretraining.num_steps = 2_000
+  config.vae_pretraining.warmup_steps = 100
   config.vae_pretraining.rays_per_portrait = 64
   config.r1_fraction = 0.5
   config.eikonal_fraction = 1 / 16
 
-  config.optimizer.generator_warmup_steps = 50
+  config.optimizer.generator_warmup_steps = 30
   config.optimizer.decay_from = 0.7
 
   config.report_every = 20
-  config.sheet_every = 50
-  config.evaluate_every = 150
+  config.sheet_every = 30
+  config.evaluate_every = 60
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
-  config.checkpoint_every = 50
+  config.checkpoint_every = 30
   return config.lock()
