@@ -1,0 +1,18 @@
+import jax
+import pytest
+import tiny
+
+from cnerf_jax import pretrained
+
+
+@pytest.fixture(scope='session')
+def model():
+  """A model of three classes (background, skin, nose) with random parameters, seen at 8x8 pixels."""
+  generator = tiny.make_generator(base='sphere', mask_fusion='softmax', mask_sharpness=10.0, color_gain=5.0)
+  return pretrained.Model(generator, tiny.make_params(generator), image_size=8, num_samples=4, w_mean=jax.numpy.full(8, 0.1))
+
+
+@pytest.fixture(scope='session')
+def styles():
+  """Six people, every row of styles its own."""
+  return jax.random.normal(jax.random.key(2), (6, tiny.NUM_CLASSES, 2, 8))
