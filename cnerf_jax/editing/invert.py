@@ -115,7 +115,7 @@ def invert(
     viewpoints = jnp.array([(azimuth, elevation) for azimuth in GUESSED_AZIMUTHS])
   styles, viewpoint, losses = refine(
       model.generator, model.params, image, mask, z, viewpoints, paint.style_deviation(model)[..., None],
-      num_samples=model.num_samples, settings=settings, fixed_viewpoint=fixed)
+      num_samples=matching.samples_of(model), settings=settings, fixed_viewpoint=fixed)
   return report(model, image, mask, styles, viewpoint, losses=losses)
 
 
@@ -124,8 +124,7 @@ def report(
     styles: Float[Array, 'classes 2 style_dim'], viewpoint: Float[Array, '2'], *, losses=(),
 ) -> Inversion:
   """Styles and viewpoint with how well they draw the image."""
-  drawn = _render(
-      model.generator, model.params, styles, camera_lib.orbit(*viewpoint), image_size=len(image), num_samples=model.num_samples)
+  drawn = matching.draw(model, styles, camera_lib.orbit(*viewpoint), len(image))
   mean_iou = None
   if mask is not None:
     known = np.asarray(mask).sum(axis=-1) > 0
@@ -185,9 +184,6 @@ def refine(
       lambda x, step: misfit(person + deviation * x[0], x[1]) + settings.prior * jnp.mean(x[0]**2),
       (jnp.zeros_like(person), viewpoint), steps=settings.style_steps, learning_rates=(settings.style_rate, viewpoint_rate / 4))
   return person + deviation * move, viewpoint, jnp.concatenate([losses, more_losses])
-
-
-_render = jax.jit(sampler.render, static_argnums=0, static_argnames=('image_size', 'num_samples'))
 
 
 def check_portrait(image, label_map, num_classes: int) -> tuple[Float[Array, 'size size 3'], Float[Array, 'size size classes'] | None]:

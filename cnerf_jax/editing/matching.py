@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 import numpy as np
 
+from cnerf_jax import pretrained
+from cnerf_jax import sampler
 from cnerf_jax import semantics
 from cnerf_jax.evaluation import agreement
 from cnerf_jax.evaluation import label_map as label_map_lib
 from cnerf_jax.losses import reconstruction
 
 _SMALLEST = 1e-4
+
+
+def samples_of(model: pretrained.Model) -> int:
+  """Samples along a ray of a model's training; ValueError if its weights don't say."""
+  if model.num_samples is None:
+    raise ValueError('these weights do not say their num_samples; give it, such as dataclasses.replace(model, num_samples=24)')
+  return model.num_samples
+
+
+def draw(
+    model: pretrained.Model, styles: Float[Array, 'classes 2 style_dim'], camera, image_size: int | None = None) -> sampler.Rendering:
+  """A rendering, compiled once for each size; those of training unless given."""
+  if image_size is None and model.image_size is None:
+    raise ValueError('these weights do not say their image_size; give image_size')
+  return _render(
+      model.generator, model.params, styles, camera, image_size=image_size or model.image_size, num_samples=samples_of(model))
+
+
+_render = jax.jit(sampler.render, static_argnums=0, static_argnames=('image_size', 'num_samples'))
 
 
 def one_hot(labels: Int[Array, '*image'], num_classes: int) -> Float[Array, '*image classes']:

@@ -128,7 +128,7 @@ def labels(
     model: pretrained.Model, styles: Float[Array, 'classes 2 style_dim'], camera: camera_lib.Camera, *, image_size: int | None = None,
 ) -> Int[np.ndarray, 'height width']:
   """The label map of a rendering, to draw on."""
-  return matching.labels_of(_draw(model, styles, camera, image_size).semantic_mask, model.class_set)
+  return matching.labels_of(matching.draw(model, styles, camera, image_size).semantic_mask, model.class_set)
 
 
 def paint(
@@ -155,14 +155,14 @@ def paint(
     raise ValueError(f'styles has shape {np.shape(styles)}; paint one person, styles[i], or vmap paint.match')
   num_classes = model.generator.num_classes
   target = check_target(np.asarray(target), num_classes)
-  before = _draw(model, styles, camera, len(target))
+  before = matching.draw(model, styles, camera, len(target))
   wanted = _merge(before, target, num_classes)
   touched = _touched(before, wanted) if classes is None else regions.class_indices(classes, num_classes)
   rows = regions.rows(touched, kind, num_classes)
   deviation = jnp.where(rows, style_deviation(model), 0)[..., None]
   edited, losses = match(
-      model.generator, model.params, styles, camera, wanted, deviation, num_samples=model.num_samples, settings=settings)
-  after = _draw(model, edited, camera, len(target))
+      model.generator, model.params, styles, camera, wanted, deviation, num_samples=matching.samples_of(model), settings=settings)
+  after = matching.draw(model, edited, camera, len(target))
   goal = matching.labels_of(wanted.semantic_mask, model.class_set)
   iou = lambda rendering: matching.mean_iou(
       matching.labels_of(rendering.semantic_mask, model.class_set), goal, num_classes, np.isin(np.arange(num_classes), touched))
@@ -175,14 +175,6 @@ def paint(
 def style_deviation(model: pretrained.Model, *, num_people: int = 256) -> Float[Array, 'classes 2']:
   """Standard deviation of people's styles, of each row, in root mean square over its numbers."""
   return jnp.sqrt(jnp.mean(jnp.var(model.draw_styles(jax.random.key(0), num_people), axis=0), axis=-1))
-
-
-def _draw(model, styles, camera, image_size):
-  return _render(
-      model.generator, model.params, styles, camera, image_size=image_size or model.image_size, num_samples=model.num_samples)
-
-
-_render = jax.jit(sampler.render, static_argnums=0, static_argnames=('image_size', 'num_samples'))
 
 
 def check_target(target: np.ndarray, num_classes: int) -> np.ndarray:

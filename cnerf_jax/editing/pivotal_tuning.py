@@ -64,7 +64,7 @@ def tune(
       jax.random.fold_in(key, 1), settings.steps, azimuth_std=azimuth_std, elevation_std=elevation_std, elevation_mean=elevation_mean)
   params, losses = bend(
       model.generator, model.params, image, mask, inversion.styles, inversion.viewpoint, others, viewpoints,
-      num_samples=model.num_samples, settings=settings)
+      num_samples=matching.samples_of(model), settings=settings)
   tuned = dataclasses.replace(model, params=params)
   return tuned, invert.report(tuned, image, mask, inversion.styles, inversion.viewpoint, losses=losses)
 
