@@ -1,7 +1,7 @@
 """Measures edits: python -m benchmarks.editing [--params=pretrained/portraits32.npz] [--people=4] [--only=tone,paint,invert,directions]
 
-One row of JSON for each: how much of the receiver's colour a swapped nose keeps, how well a rendering matches hair that was drawn a pixel or two
-wider, how well people are recovered from their own renderings, what directions move. Seconds are after compilation, wall clock and CPU.
+One row of JSON for each: how much of the receiver's colour a swapped nose keeps, how well a rendering matches hair or a nose that was drawn
+wider, how well people are recovered from their own renderings, what directions move. Seconds of paint and invert are after compilation.
 """
 
 import json
