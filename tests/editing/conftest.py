@@ -7,11 +7,11 @@ from cnerf_jax import pretrained
 
 @pytest.fixture(scope='session')
 def model():
-  """A model of three classes (background, skin, nose) with random, smooth fields and masks that differ, seen at 8x8 pixels."""
-  generator = tiny.make_generator(base='sphere', mask_fusion='softmax', mask_sharpness=10.0, color_gain=5.0, gamma_offset=5.0)
+  """A model of three classes (background, skin, nose) with random fields and masks that differ, seen at 8x8 pixels."""
+  generator = tiny.make_generator(base='sphere', mask_fusion='softmax', mask_sharpness=10.0, color_gain=5.0, gamma_offset=15.0)
   params = tiny.make_params(generator)
   bank = params['params']['field']['bank']
-  bank |= {'mask_kernel': 4 * bank['mask_kernel'], 'mask_bias': 0 * bank['mask_bias']}
+  bank |= {'mask_kernel': 8 * bank['mask_kernel'], 'mask_bias': 0 * bank['mask_bias']}
   return pretrained.Model(generator, params, image_size=8, num_samples=4, w_mean=jax.numpy.full(8, 0.1))
 
 

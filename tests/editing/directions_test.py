@@ -93,7 +93,7 @@ def test_film_directions_turn_phases_most(model):
   film = direction_methods.film_directions(model.params, SemanticClass.SKIN, latents.TEXTURE, count=8)
   np.testing.assert_allclose(film @ film.T, np.eye(8), atol=1e-4)
   bank = jax.tree.map(lambda x: x[SemanticClass.SKIN], model.params['params']['field']['bank'])
-  layers = local_generator.LocalGenerator(width=8, num_shape_layers=2, num_texture_layers=1, gamma_offset=5.0)
+  layers = local_generator.LocalGenerator(width=8, num_shape_layers=2, num_texture_layers=1, gamma_offset=model.generator.gamma_offset)
   features = jax.random.uniform(jax.random.key(0), (500, 8), minval=-1) * 3**0.5 * direction_methods.SINE_SQUARE**0.5
 
   def phases(texture):

@@ -13,7 +13,7 @@ from cnerf_jax.semantics import SemanticClass
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 CAMERA = camera.orbit(0.1, 0.0)
-SETTINGS = paint.Settings(steps=40)
+SETTINGS = paint.Settings(steps=60, learning_rate=0.3, prior=1e-3)
 
 
 @pytest.fixture(scope='module')
@@ -39,11 +39,11 @@ def painting(model, person, drawn_on):
 def test_painting_reaches_for_the_target(model, person, drawn_on, painting):
   """Protects the purpose: the target's IoU rises, the loss falls, and the rest of the image changes less than the painted part."""
   labels, drawn = drawn_on
-  assert painting.iou_after > painting.iou_before + 0.1
+  assert painting.iou_after > painting.iou_before + 0.3
   assert painting.losses[-1] < 0.8 * painting.losses[0] and np.isfinite(painting.losses).all()
   now = paint.labels(model, painting.styles, CAMERA)
   changed = drawn != labels
-  assert np.mean(now[changed] == drawn[changed]) > 0.3 and np.mean(now[~changed] == drawn[~changed]) > 0.8
+  assert np.mean(now[changed] == drawn[changed]) > 0.6 and np.mean(now[~changed] == drawn[~changed]) > 0.85
   assert 0 < painting.outside_change < 0.3
 
 
