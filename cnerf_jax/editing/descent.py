@@ -1,4 +1,8 @@
-"""Gradient descent on a few variables of a rendering: Adam, a fixed number of steps in one compiled loop, the best point of the way."""
+"""Gradient descent on a few variables of a rendering: a fixed number of Adam's steps in one compiled loop, its rate falling to zero along a cosine.
+
+`minimise` is for a loss that is the same at every step, and gives the best point of the way: never worse than the beginning. `descend` is for
+one that is drawn anew at every step, where the least loss may be luck, and gives the last point.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +15,53 @@ import optax
 
 
 def minimise(
-    loss: Callable[..., Float[Array, '']], variables, *, steps: int, learning_rates,
-) -> tuple[object, Float[Array, 'steps']]:
+    loss: Callable[..., Float[Array, '']], variables, *, steps: int, learning_rates) -> tuple[object, Float[Array, 'steps']]:
   """Variables of the smallest loss on the way, and the loss before every step. Pure.
 
   Args:
-    loss: of variables alone, or of (variables, step) with the step's number, for what is drawn anew at every step.
+    loss: of variables.
     variables: where to begin, any tree of arrays.
-    steps: of Adam, whose rate falls to zero along a cosine.
+    steps: of Adam, at least 1.
     learning_rates: a tree like `variables`, or one number for all.
   """
-  if not isinstance(learning_rates, (int, float)):
-    rates = learning_rates
-  else:
-    rates = jax.tree.map(lambda _: learning_rates, variables)
-  adam = optax.chain(optax.scale_by_adam(b1=0.9, b2=0.99), optax.scale_by_schedule(optax.cosine_decay_schedule(-1.0, steps)))
+  update = _updater(learning_rates, variables, steps)
+
+  def step(carry, _):
+    variables, state, best, best_loss = carry
+    value, gradient = jax.value_and_grad(loss)(variables)
+    best = jax.tree.map(lambda new, old: jnp.where(value < best_loss, new, old), variables, best)
+    return (*update(variables, gradient, state), best, jnp.minimum(value, best_loss)), value
+
+  begin = variables, _ADAM.init(variables), variables, jnp.inf
+  (_, _, best, _), losses = jax.lax.scan(step, begin, length=steps)
+  return best, losses
+
+
+def descend(
+    loss: Callable[..., Float[Array, '']], variables, *, steps: int, learning_rates) -> tuple[object, Float[Array, 'steps']]:
+  """Variables after the last step, and the loss before every step. Pure; `loss` is of (variables, number of the step), else as `minimise`."""
+  update = _updater(learning_rates, variables, steps)
 
   def step(carry, i):
-    variables, state, best, best_loss = carry
+    variables, state = carry
     value, gradient = jax.value_and_grad(loss)(variables, i)
-    better = value < best_loss
-    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), variables, best)
-    updates, state = adam.update(gradient, state)
-    variables = jax.tree.map(lambda x, update, rate: x + rate * update, variables, updates, rates)
-    return (variables, state, best, jnp.minimum(value, best_loss)), value
+    return update(variables, gradient, state), value
 
-  begin = variables, adam.init(variables), variables, jnp.inf
-  (_, _, best, _), losses = jax.lax.scan(step, begin, jnp.arange(steps))
-  return best, losses
+  (last, _), losses = jax.lax.scan(step, (variables, _ADAM.init(variables)), jnp.arange(steps))
+  return last, losses
+
+
+_ADAM = optax.scale_by_adam(b1=0.9, b2=0.99)
+
+
+def _updater(learning_rates, variables, steps):
+  """(variables, gradient, state) → the next variables and state; the state counts the steps."""
+  rates = jax.tree.map(lambda _: learning_rates, variables) if isinstance(learning_rates, (int, float)) else learning_rates
+  schedule = optax.cosine_decay_schedule(1.0, steps)
+
+  def update(variables, gradient, state):
+    fraction = schedule(state.count)
+    moves, state = _ADAM.update(gradient, state)
+    return jax.tree.map(lambda x, move, rate: x - fraction * rate * move, variables, moves, rates), state
+
+  return update

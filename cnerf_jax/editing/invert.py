@@ -175,13 +175,13 @@ def refine(
   misfits = jax.lax.map(lambda viewpoint: misfit(of_people(z), viewpoint), viewpoints)
   viewpoint = viewpoints[jnp.argmin(misfits)]
   (z, viewpoint), losses = descent.minimise(
-      lambda x, step: misfit(of_people(x[0]), x[1]) + settings.prior * jnp.mean(x[0]**2), (z, viewpoint),
+      lambda x: misfit(of_people(x[0]), x[1]) + settings.prior * jnp.mean(x[0]**2), (z, viewpoint),
       steps=settings.latent_steps, learning_rates=(settings.latent_rate, viewpoint_rate))
   person = of_people(z)
   if not settings.style_steps:
     return person, viewpoint, losses
   (move, viewpoint), more_losses = descent.minimise(
-      lambda x, step: misfit(person + deviation * x[0], x[1]) + settings.prior * jnp.mean(x[0]**2),
+      lambda x: misfit(person + deviation * x[0], x[1]) + settings.prior * jnp.mean(x[0]**2),
       (jnp.zeros_like(person), viewpoint), steps=settings.style_steps, learning_rates=(settings.style_rate, viewpoint_rate / 4))
   return person + deviation * move, viewpoint, jnp.concatenate([losses, more_losses])
 

@@ -113,8 +113,7 @@ def match(
     num_samples: samples along a ray.
     settings: of the descent.
   """
-  def objective(move, step):
-    del step
+  def objective(move):
     rendering = sampler.render(
         generator, params, styles + deviation * move, camera, image_size=target.painted.shape[0], num_samples=num_samples)
     free = jnp.sum(deviation > 0) * styles.shape[-1]

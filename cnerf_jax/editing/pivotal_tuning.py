@@ -83,6 +83,6 @@ def bend(generator, params, image, mask, styles, viewpoint, others, viewpoints, 
     pivot = draw(bent, styles, camera_lib.orbit(viewpoint[0], viewpoint[1]))
     return invert.error(pivot, image, mask, mask_weight=settings.mask) + settings.keep * kept
 
-  field, losses = descent.minimise(
+  field, losses = descent.descend(
       objective, params['params']['field'], steps=settings.steps, learning_rates=settings.learning_rate)
   return {**params, 'params': {**params['params'], 'field': field}}, losses
