@@ -1,4 +1,4 @@
-"""Gradient descent on a few variables of a rendering: a fixed number of Adam's steps in one compiled loop, its rate falling to zero along a cosine.
+"""Gradient descent on a few variables of a rendering: a fixed number of Adam's steps in one compiled loop, the rate falling along a cosine.
 
 `minimise` is for a loss that is the same at every step, and gives the best point of the way: never worse than the beginning. `descend` is for
 one that is drawn anew at every step, where the least loss may be luck, and gives the last point.
