@@ -11,7 +11,6 @@ them to files. Random people need the latents of `Model.draw_styles`: z ~ N(0, I
 from __future__ import annotations
 
 from collections.abc import Callable
-import dataclasses
 import os
 import pathlib
 
@@ -27,20 +26,6 @@ from cnerf_jax import sampler
 from cnerf_jax.export import onnx_graph
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.rendering import volume_rendering
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Halves:
-  """A renderer in two graphs.
-
-  Attributes:
-    field: styles [classes, 2, style_dim] → the conditioned layers, by name.
-    march: for each number of rays, the conditioned layers, class_weights [classes], origin [3] and directions [rays, 3] (as
-      `rays.cast_rays`: world units, unnormalised) → rgb [rays, 3], semantic_mask [rays, classes], depth [rays].
-  """
-
-  field: onnx.ModelProto
-  march: dict[int, onnx.ModelProto]
 
 
 def mapping(model: pretrained.Model, *, batch: int = 1) -> onnx.ModelProto:
@@ -72,44 +57,47 @@ def render(
   return _convert(draw, {'styles': _styles(model, batch), 'azimuth': angles, 'elevation': angles})
 
 
-def halves(model: pretrained.Model, *, num_rays: tuple[int, ...], num_samples: int | None = None, reduce_range: bool = False) -> Halves:
-  """The renderer in two graphs, for a viewer.
+def field(model: pretrained.Model) -> onnx.ModelProto:
+  """The first half of a renderer: styles [classes, 2, style_dim] → the networks conditioned on them, by name, for `march`."""
+  return _conditioned(model)[0]
+
+
+def march(
+    model: pretrained.Model, *, num_rays: int, num_samples: int | None = None, reduce_range: bool = False,
+) -> onnx.ModelProto:
+  """The second half of a renderer, for as many rays at once, of any camera.
+
+  Its inputs are what `field` returns, class_weights [classes], a factor on each class's colour term and mask, and origin [3] and directions
+  [rays, 3] as `rays.cast_rays` has them; its outputs rgb [rays, 3], semantic_mask [rays, classes], depth [rays]. Distances are from
+  `camera.NEAR` to `camera.FAR`.
 
   Args:
     model: to export.
-    num_rays: for each, a graph that marches as many rays at once.
+    num_rays: rays at once.
     num_samples: samples along a ray; that of training if None.
     reduce_range: as `onnx_graph.convert`, for GPUs.
 
   Raises:
-    ValueError: if num_samples is neither given nor known, or less than 2.
+    ValueError: if num_samples is neither given nor known, or less than 2, or num_rays less than 1.
   """
-  num_samples = _known_samples(model, num_samples)
-  condition = lambda styles: sampler.radiance_field(model.generator, model.params, styles[None])
-  styles = jax.ShapeDtypeStruct(_styles(model, 1).shape[1:], jnp.float32)
-  paths, tree = jax.tree_util.tree_flatten_with_path(jax.eval_shape(condition, styles))
-  names = [jax.tree_util.keystr(path, simple=True, separator='.') for path, _ in paths]
-  shapes = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, (_, leaf) in zip(names, paths)}
-  field, constants = onnx_graph.convert(lambda styles: dict(zip(names, jax.tree.leaves(condition(styles)))), {'styles': styles})
-  constants.pop('class_weights')  # an input, so that a viewer can draw classes alone
+  num_samples = _check_counts(model, num_rays, num_samples)
+  _, constants, shapes = _conditioned(model)
   inputs = {name: shape for name, shape in shapes.items() if name not in constants}
+  tree = jax.tree.structure(jax.eval_shape(_condition(model), _one_portrait(model)))
 
-  def march(*arrays):
+  def draw(*arrays):
     *leaves, origin, directions = arrays
-    conditioned = constants | dict(zip(inputs, leaves))
+    leaves = constants | dict(zip(inputs, leaves))
     rays = rays_lib.Rays(
         origins=jnp.broadcast_to(origin, directions.shape)[None], directions=directions[None],
         viewdirs=(directions / jnp.linalg.norm(directions, axis=-1, keepdims=True))[None])
-    distances = rays_lib.offset_distances(
-        jnp.full(1, camera_lib.NEAR), jnp.full(1, camera_lib.FAR), jnp.zeros((1, len(directions))), num_samples=num_samples)
-    drawn = volume_rendering.render_rays(tree.unflatten([conditioned[name] for name in names]), rays, distances)
+    distances = rays_lib.offset_distances(  # the same for all rays
+        jnp.full(1, camera_lib.NEAR), jnp.full(1, camera_lib.FAR), jnp.zeros((1, 1)), num_samples=num_samples)
+    drawn = volume_rendering.render_rays(tree.unflatten([leaves[name] for name in shapes]), rays, distances)
     return {'rgb': drawn.rgb[0], 'semantic_mask': drawn.semantic_mask[0], 'depth': drawn.depth[0]}
 
   float32 = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
-  marches = {
-      count: _convert(march, inputs | {'origin': float32(3), 'directions': float32(count, 3)}, reduce_range=reduce_range)
-      for count in num_rays}
-  return Halves(field=field, march=marches)
+  return _convert(draw, inputs | {'origin': float32(3), 'directions': float32(num_rays, 3)}, reduce_range=reduce_range)
 
 
 def save(path: str | os.PathLike, graph: onnx.ModelProto) -> None:
@@ -121,12 +109,32 @@ def _styles(model: pretrained.Model, batch: int) -> jax.ShapeDtypeStruct:
   return jax.ShapeDtypeStruct((batch, model.generator.num_classes, 2, model.generator.style_dim), jnp.float32)
 
 
-def _known_samples(model: pretrained.Model, num_samples: int | None) -> int:
+def _one_portrait(model: pretrained.Model) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(_styles(model, 1).shape[1:], jnp.float32)
+
+
+def _condition(model: pretrained.Model) -> Callable:
+  return lambda styles: sampler.radiance_field(model.generator, model.params, styles[None])
+
+
+def _conditioned(model: pretrained.Model) -> tuple[onnx.ModelProto, dict[str, np.ndarray], dict[str, jax.ShapeDtypeStruct]]:
+  """The graph of the field, those of its arrays that no style changes, and the shapes of all, in the order of its tree."""
+  condition, styles = _condition(model), _one_portrait(model)
+  paths = jax.tree_util.tree_flatten_with_path(jax.eval_shape(condition, styles))[0]
+  shapes = {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in paths}
+  graph, constants = onnx_graph.convert(lambda styles: dict(zip(shapes, jax.tree.leaves(condition(styles)))), {'styles': styles})
+  constants.pop('class_weights')  # an input, so that a viewer can draw classes alone
+  return graph, constants, {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
+
+
+def _check_counts(model: pretrained.Model, num_rays: int, num_samples: int | None) -> int:
   num_samples = model.num_samples if num_samples is None else num_samples
   if num_samples is None:
     raise ValueError('these weights do not say their num_samples; give that of their training, num_samples=...')
   if num_samples < 2:
     raise ValueError(f'num_samples {num_samples} must be at least 2, which bound an interval of a ray; use that of training, or more')
+  if num_rays < 1:
+    raise ValueError(f'num_rays {num_rays} must be at least 1; use some hundreds, which a processor\'s cache holds')
   return num_samples
 
 
