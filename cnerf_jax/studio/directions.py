@@ -22,6 +22,7 @@ from cnerf_jax import pretrained
 SHAPE_MEASURES = ('size', 'width', 'height', 'lift', 'depth')
 TEXTURE_MEASURES = ('lightness', 'warmth', 'colourfulness')
 _SMALLEST_EFFECT = 0.25  # standard deviations over people that two of the direction must change, or it has no name
+_FAR_STRONGER = 0.4  # a measure of less than this part of the strongest does not name a direction
 _PEOPLE_FOR_SPREAD = 32
 _LARGEST_PICTURE = 24  # pixels: enough to measure, quick to draw
 _SMALLEST_AREA = 1e-3  # of the picture: what is less is not there
@@ -75,11 +76,20 @@ def named(model: pretrained.Model, key: Array, *, count: int, num_people: int = 
     for part, wanted in ((latents.SHAPE, SHAPE_MEASURES), (latents.TEXTURE, TEXTURE_MEASURES)):
       columns = [(SHAPE_MEASURES + TEXTURE_MEASURES).index(name) for name in wanted]
       effects = measures[semantic_class, part][:, columns] / spread[semantic_class, columns]
-      strongest = np.argmax(np.abs(effects), axis=-1)
-      effect = np.take_along_axis(effects, strongest[:, None], axis=-1)[:, 0]
-      vectors[semantic_class, part] *= np.where(effect < 0, -1, 1)[:, None]
-      names[-1].append(_unlike([wanted[i] if abs(e) > _SMALLEST_EFFECT else 'detail' for i, e in zip(strongest, effect)]))
+      chosen = _choose(np.abs(effects))
+      vectors[semantic_class, part] *= np.where([i is not None and e[i] < 0 for i, e in zip(chosen, effects)], -1, 1)[:, None]
+      names[-1].append(_unlike(['detail' if i is None else wanted[i] for i in chosen]))
   return Directions(vectors=vectors, names=names)
+
+
+def _choose(effects: Float[np.ndarray, 'directions measures']) -> list[int | None]:
+  """The measure that names each direction: the strongest that names none yet, unless another is far stronger; None if all are weak."""
+  chosen = []
+  for effect in effects:
+    fresh = np.where(np.isin(np.arange(len(effect)), [i for i in chosen if i is not None]), 0, effect)
+    best = int(np.argmax(fresh if fresh.max() > _FAR_STRONGER * effect.max() else effect))
+    chosen.append(best if effect[best] > _SMALLEST_EFFECT else None)
+  return chosen
 
 
 def _unlike(names: list[str]) -> list[str]:

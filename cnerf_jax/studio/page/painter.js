@@ -3,7 +3,7 @@
  * finished, so that a movement without end is seen; finer ones are dropped for what came since.
  */
 
-import {Cancelled} from './renderer.js';
+import {Cancelled, PRIORITY} from './renderer.js';
 
 /** A coarse picture that takes longer becomes smaller, one that takes less larger again; milliseconds. */
 const SLOW = 125;
@@ -21,8 +21,9 @@ export class Painter {
   #running = false;
   #finer = new AbortController();
   #scale = 1;
-  /** How long the last coarse picture took, milliseconds, and how many there were. */
-  milliseconds = 0;
+  /** How long the last coarse picture took, milliseconds; the first, which waits for memory and compilation, does not count. */
+  milliseconds = null;
+  /** How many coarse pictures there were. */
   numCoarse = 0;
 
   /**
@@ -69,8 +70,10 @@ export class Painter {
     const side = Math.max(Math.min(SMALLEST_SIDE, imageSize), Math.round(imageSize * this.#scale / 2) * 2);
     const begin = performance.now();
     await this.#step(scene, {imageSize: side, numSamples}, 'coarse');
+    if (this.numCoarse++ === 0) {
+      return;
+    }
     this.milliseconds = performance.now() - begin;
-    this.numCoarse++;
     if (this.milliseconds > SLOW && side > SMALLEST_SIDE) {
       this.#scale *= SHRINK;
     } else if (this.milliseconds < QUICK) {
@@ -91,7 +94,7 @@ export class Painter {
   }
 
   async #step({now, before, view}, size, name, signal) {
-    const draw = (person) => this.#renderer.draw({...person, view, size}, {priority: signal ? 1 : 2, signal});
+    const draw = (person) => this.#renderer.draw({...person, view, size}, {priority: PRIORITY[name], signal});
     const [frame, other] = await Promise.all([draw(now), before && draw(before)]);
     this.#show(frame, other, name);
   }

@@ -8,6 +8,9 @@ const MOST_WORKERS = 4;
 const SLOWEST_GPU_MILLISECONDS = 250;
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
+/** What goes first when many things wait: the larger. */
+export const PRIORITY = {people: 4, coarse: 3, middle: 2, wall: 1, fine: 0};
+
 /** A request that a later one has made useless. */
 export class Cancelled extends Error {}
 
@@ -41,6 +44,7 @@ async function hasGpu() {
 
 export class Renderer {
   #model;
+  #start;
   #workers = [];
   #idle = [];
   #waiting = [];
@@ -60,7 +64,7 @@ export class Renderer {
   async start(wanted) {
     if (wanted === 'webgpu' || (wanted === null && await hasGpu())) {
       try {
-        await this.#startWorkers('webgpu', 1);
+        await this.#startFirst('webgpu');
         if (wanted === 'webgpu' || await this.#isQuick()) {
           return;
         }
@@ -71,7 +75,13 @@ export class Renderer {
       }
       this.#stop();
     }
-    await this.#startWorkers('wasm', Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1));
+    await this.#startFirst('wasm');
+  }
+
+  /** Adds a worker for each further core: later, so that the first picture has the machine to itself. */
+  startOthers() {
+    const count = this.backend === 'webgpu' ? 1 : Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1);
+    return Promise.allSettled(Array.from({length: count - 1}, () => this.#startWorker()));
   }
 
   #stop() {
@@ -81,7 +91,7 @@ export class Renderer {
     this.#people.clear();
   }
 
-  async #startWorkers(backend, count) {
+  async #startFirst(backend) {
     this.backend = backend;
     const samples = new Set(Object.values(this.#model.sizes).map((size) => size.numSamples));
     const names = ['mapping', 'field', ...[...samples].map((n) => `march_${backend}_${n}`)];
@@ -89,15 +99,11 @@ export class Renderer {
       fetchCompressed(`runtime/${backend}/runtime.wasm.gz`), ...names.map((name) => fetchBytes(`models/${name}.onnx`))]);
     const graphs = Object.fromEntries(names.map((name, i) => [name, new Uint8Array(bytes[i])]));
     const runtime = new URL(`runtime/${backend}`, document.baseURI).href;
-    const started = Array.from({length: count}, () => this.#startWorker(
-      {kind: 'start', backend, runtime, binary, graphs, classes: this.#model.classes.length}));
-    await Promise.any(started).catch((error) => {
-      throw error.errors[0];
-    });
-    Promise.allSettled(started);
+    this.#start = {kind: 'start', backend, runtime, binary, graphs, classes: this.#model.classes.length};
+    await this.#startWorker();
   }
 
-  #startWorker(message) {
+  #startWorker() {
     return new Promise((resolve, reject) => {
       const worker = new Worker('worker.js', {type: 'module'});
       this.#workers.push(worker);
@@ -122,7 +128,7 @@ export class Renderer {
           }
         }
       };
-      worker.postMessage(message);
+      worker.postMessage(this.#start);
     });
   }
 
@@ -151,7 +157,7 @@ export class Renderer {
   /** Styles [classes, 2, styleDim] of a seed's person, not truncated. */
   async person(seed) {
     if (!this.#people.has(seed)) {
-      this.#people.set(seed, this.#run({kind: 'map', z: normals(seed, this.#model.latentDim)}, {priority: 3}).then(({styles}) => styles));
+      this.#people.set(seed, this.#run({kind: 'map', z: normals(seed, this.#model.latentDim)}, {priority: PRIORITY.people}).then(({styles}) => styles));
     }
     return this.#people.get(seed);
   }
@@ -197,9 +203,9 @@ export class Renderer {
   async #isQuick() {
     const what = {
       stylesId: -1, styles: Float32Array.from(this.#model.meanStyles), view: {azimuth: 0, elevation: 0, zoom: 1}, size: this.#model.sizes.coarse};
-    await this.draw(what, {priority: 3});
+    await this.draw(what, {priority: PRIORITY.coarse});
     const before = performance.now();
-    await this.draw(what, {priority: 3});
+    await this.draw(what, {priority: PRIORITY.coarse});
     return performance.now() - before < SLOWEST_GPU_MILLISECONDS;
   }
 }

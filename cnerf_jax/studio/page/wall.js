@@ -2,7 +2,7 @@
 
 import * as pictures from './picture.js';
 import {stylesOf} from './person.js';
-import {Cancelled} from './renderer.js';
+import {Cancelled, PRIORITY} from './renderer.js';
 import {PERSON_TYPE} from './stage.js';
 
 const FRONT = {azimuth: 0.25, elevation: 0.05, zoom: 1};
@@ -54,7 +54,7 @@ export class Wall {
       try {
         const styles = stylesOf(recipe, new Map([[seed, await renderer.person(seed)]]), model);
         const what = {stylesId: numberOf(recipe), styles, view: FRONT, size: model.sizes.coarse};
-        pictures.show(this.#element.children[i].firstChild, pictures.picture(await renderer.draw(what, {priority: 0, signal})));
+        pictures.show(this.#element.children[i].firstChild, pictures.picture(await renderer.draw(what, {priority: PRIORITY.wall, signal})));
       } catch (error) {
         if (!(error instanceof Cancelled)) {
           throw error;

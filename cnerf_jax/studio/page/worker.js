@@ -8,7 +8,7 @@
 const KEPT_FIELDS = 4;
 
 let ort, sessions, classCount;
-/** Conditioned networks by the number of the styles that they are of, the latest last. */
+/** Conditioned networks by the number of the styles that they are of, the last used last. */
 const fields = new Map();
 
 async function start({backend, runtime, binary, graphs, classes}) {
@@ -30,14 +30,14 @@ async function map({z}) {
 }
 
 async function march({graph, stylesId, styles, classWeights, origin, directions}) {
-  if (!fields.has(stylesId)) {
-    fields.set(stylesId, await sessions.field.run({styles: tensor(styles, [classCount, 2, styles.length / classCount / 2])}));
-    if (fields.size > KEPT_FIELDS) {
-      fields.delete(fields.keys().next().value);
-    }
+  const field = fields.get(stylesId) ?? await sessions.field.run({styles: tensor(styles, [classCount, 2, styles.length / classCount / 2])});
+  fields.delete(stylesId);
+  fields.set(stylesId, field);
+  if (fields.size > KEPT_FIELDS) {
+    fields.delete(fields.keys().next().value);
   }
   const results = await sessions[graph].run({
-    ...fields.get(stylesId), class_weights: tensor(classWeights, [classCount]), origin: tensor(origin, [3]),
+    ...field, class_weights: tensor(classWeights, [classCount]), origin: tensor(origin, [3]),
     directions: tensor(directions, [directions.length / 3, 3])});
   return {rgb: results.rgb.data, mask: results.semantic_mask.data, depth: results.depth.data};
 }
