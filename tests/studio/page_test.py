@@ -85,7 +85,7 @@ def visit(context, address):
 
 
 def show(visit, fragment):
-  """Another person on the stage, as the address was pasted; nothing selected."""
+  """Another person on the stage, as if the address had been pasted; nothing selected."""
   visit.page.evaluate('studio.selected !== null && studio.chooseRegion(studio.selected)')
   visit.page.evaluate("fragment => { document.body.dataset.drawn = ''; location.hash = fragment + '&' + Math.random(); }", fragment)
   visit.rest()
@@ -274,13 +274,13 @@ def test_pictures_are_saved(visit, tmp_path):
   np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'person.png').convert('RGB')), expected)
 
 
-@pytest.mark.parametrize('address', [
+@pytest.mark.parametrize('fragment', [
     'seed=-1', 'seed=1e99&truncation=2', 'seed=x&view=a,b,c', 'edit0=-1;2000&edit99=1', 'edit8=,;999,0;0,0', '%', 'seed=1.5', 'seed=&edit3=',
     'view=1e9,,-1', 'edit1=;;', 'truncation=-0.1&edit2=1e3.5', '__proto__=1&edit__proto__=1'])
-def test_addresses_that_say_nonsense(visit, address):
+def test_addresses_that_say_nonsense(visit, fragment):
   """Protects from links that are broken or hostile: what is out of range is as if it were not said."""
-  found = visit.page.evaluate("""async address => (await import('./person.js')).fromAddress(
-      address, {recipe: {seed: 1, truncation: 0.8, edits: {}}, view: {azimuth: 0, elevation: 0, zoom: 1}}, studio.model)""", address)
+  found = visit.page.evaluate("""async fragment => (await import('./person.js')).fromAddress(
+      fragment, {recipe: {seed: 1, truncation: 0.8, edits: {}}, view: {azimuth: 0, elevation: 0, zoom: 1}}, studio.model)""", fragment)
   assert found['recipe'] == {'seed': 1, 'truncation': 0.8, 'edits': {}}
   assert found['view'] == {'azimuth': 0, 'elevation': 0, 'zoom': 1}
 
