@@ -16,6 +16,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="no onnxruntime; pip ins
 from cnerf_jax.export import onnx as onnx_export  # noqa: E402
 from cnerf_jax.export import onnx_graph  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 LEVEL = 2 / 255  # of an image in [-1, 1]
 KINDS = {
     'published': {},

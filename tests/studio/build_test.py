@@ -16,6 +16,7 @@ import tiny
 
 from cnerf_jax import latents
 from cnerf_jax import pretrained
+from cnerf_jax.studio import description
 from cnerf_jax.studio import directions
 from cnerf_jax.studio import runtime
 
@@ -23,6 +24,9 @@ pytest.importorskip('onnx', reason="no onnx; pip install '.[test]'")
 
 from cnerf_jax.studio import __main__ as command_line  # noqa: E402
 from cnerf_jax.studio import build  # noqa: E402
+
+
+pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 @pytest.fixture(scope='module')
@@ -107,12 +111,12 @@ def test_the_page_knows_its_model(tiny_model, tarball, tmp_path):
   assert (folder / 'index.html').exists() and (folder / 'models' / 'march_wasm_4.onnx').exists()
   assert size == sum(file.stat().st_size for file in folder.rglob('*') if file.is_file())
   numbers = np.random.default_rng(0).standard_normal(100).astype(np.float32)
-  np.testing.assert_array_equal(np.float32(json.loads(json.dumps(build._numbers(numbers)))), numbers)
+  np.testing.assert_array_equal(np.float32(json.loads(json.dumps(description._numbers(numbers)))), numbers)
 
 
 def test_the_page_asks_for_nothing_from_elsewhere():
   """Protects offline use: no source names an address but those of standards."""
-  for name, source in build.sources().items():
+  for name, source in description.sources().items():
     assert set(re.findall(r'https?://[^\s\'"]+', source.decode())) <= {'http://www.w3.org/2000/svg'}, name
 
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import threading
+import time
 
 import pytest
 
@@ -49,6 +50,25 @@ def address(built):
   threading.Thread(target=server.serve_forever, daemon=True).start()
   yield f'http://127.0.0.1:{server.server_port}/'
   server.shutdown()
+
+
+@pytest.fixture(scope='session')
+def served(model, tmp_path_factory):
+  """Where the server of the studio shows the same model."""
+  pytest.importorskip('starlette', reason="no starlette; pip install '.[test]'")
+  uvicorn = pytest.importorskip('uvicorn', reason="no uvicorn; pip install '.[test]'")
+  from cnerf_jax.studio import drawing, serve  # pylint: disable=g-import-not-at-top
+  file = tmp_path_factory.mktemp('parameters') / 'model.npz'
+  pretrained.save(file, model)
+  server = uvicorn.Server(uvicorn.Config(
+      serve.make_app(drawing.Drawer(file, num_directions=2)), host='127.0.0.1', port=0, log_level='error'))
+  thread = threading.Thread(target=server.run, daemon=True)
+  thread.start()
+  while not server.started:
+    time.sleep(0.01)
+  yield f'http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/'
+  server.should_exit = True
+  thread.join(30)
 
 
 @pytest.fixture(scope='session')

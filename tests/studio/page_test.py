@@ -33,7 +33,7 @@ class Visit:
     self.rest()
 
   def _note(self, url, address):
-    if not url.startswith((address, 'data:', f'blob:{address}')):
+    if not url.startswith((address, 'data:', f'blob:{address}', address.replace('http', 'ws'))):
       self.foreign.append(url)
 
   def rest(self):
@@ -297,6 +297,21 @@ def test_everyone_can_use_it(visit, browser, address):
     assert not serious, serious
     assert other.page.evaluate('document.documentElement.scrollWidth <= innerWidth')
     opened.close()
+
+
+def test_the_same_page_from_a_server(browser, served, model):
+  """Protects the page on a run of one's own: JAX's pictures come through the socket, hands turn, no error."""
+  opened = browser.new_context(viewport={'width': 1280, 'height': 900})
+  other = Visit(opened, served, '#seed=7&truncation=0.6&view=-0.4,0.2,1.3')
+  styles = model.draw_styles(jax.random.key(7), 1, truncation=0.6)
+  assert_same_picture(other.pixels(), drawn_by_jax(model, styles, -0.4, 0.2, 1.3)[0])
+  other.until(WALL_IS_DRAWN)
+  other.page.focus('#stage')
+  other.page.keyboard.press('ArrowRight')
+  assert other.page.evaluate('studio.view.azimuth') == -0.3
+  other.pixels()
+  assert other.page.text_content('#engine').startswith('Server') and not other.errors and not other.foreign
+  opened.close()
 
 
 def test_nothing_went_wrong(visit):

@@ -7,7 +7,8 @@ import * as pictures from './picture.js';
 import {Painter} from './painter.js';
 import {LARGEST_SEED, anySeed} from './random.js';
 import * as regions from './regions.js';
-import {Renderer} from './renderer.js';
+import {Cancelled, Renderer} from './renderer.js';
+import {ServerRenderer} from './server_renderer.js';
 import * as stage from './stage.js';
 import {Wall} from './wall.js';
 
@@ -69,7 +70,7 @@ class Studio {
 
   #draw(moving) {
     document.body.dataset.drawn = '';
-    this.painter.request(moving).catch((error) => this.say(`Could not draw: ${error.message}`));
+    this.painter.request(moving).catch((error) => error instanceof Cancelled || this.say(`Could not draw: ${error.message}`));
   }
 
   #show(frame, before, step) {
@@ -86,9 +87,11 @@ class Studio {
     element('loading').hidden = true;
     document.body.dataset.drawn = step;
     const {backend, numWorkers} = this.renderer;
-    const by = backend === 'webgpu' ? 'WebGPU' : `WebAssembly, ${numWorkers} ${numWorkers === 1 ? 'core' : 'cores'}`;
+    const by = {
+      webgpu: 'WebGPU', wasm: `WebAssembly, ${numWorkers} ${numWorkers === 1 ? 'core' : 'cores'}`,
+      server: this.model.step === null ? 'Server' : `Server, step ${this.model.step}`}[backend];
     const {milliseconds} = this.painter;
-    const speed = milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms while moving`;
+    const speed = step !== 'coarse' || milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms a picture`;
     element('engine').textContent = `${by}${speed} · ${frame.size}×${frame.size} pixels`;
   }
 
@@ -389,7 +392,7 @@ try {
     throw new Error(`model.json is missing (${response.status}); build the page again`);
   }
   const model = await response.json();
-  const renderer = new Renderer(model);
+  const renderer = model.server ? new ServerRenderer(model) : new Renderer(model);
   await renderer.start(new URLSearchParams(location.search).get('backend'));
   window.studio = new Studio(model, renderer);  // for scripts, and for the curious
   await window.studio.start();

@@ -74,6 +74,9 @@ export class Painter {
       return;
     }
     this.milliseconds = performance.now() - begin;
+    if (this.#renderer.fixedSizes) {
+      return;
+    }
     if (this.milliseconds > SLOW && side > SMALLEST_SIDE) {
       this.#scale *= SHRINK;
     } else if (this.milliseconds < QUICK) {
