@@ -22,14 +22,15 @@ KINDS = {
     'published': {},
     'default': dict(base='sphere', mask_fusion='softmax', residual_from_zero=False, view_dependence='none'),
     'colours see the view': dict(base='sphere', mask_fusion='softmax', residual_from_zero=False, view_dependence='colour'),
+    'regional latents, masked residuals': dict(
+        base='sphere', mask_fusion='softmax', residual_from_zero=False, view_dependence='colour', region_dim=4, residual_fusion='masked'),
 }
 
 
 def make_model(**changes):
   """A tiny model whose styles matter."""
   generator = tiny.make_generator(color_gain=60.0, **changes)
-  return pretrained.Model(
-      generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4, w_mean=jnp.zeros(generator.style_dim))
+  return pretrained.Model(generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4)
 
 
 def run(graph, **inputs):

@@ -32,8 +32,11 @@ async function fetchCompressed(address) {
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
 }
 
-/** Whether this browser has a GPU that is one. */
+/** Whether this browser has a GPU that is one, and what the runtime for it needs: WebAssembly that waits for promises. */
 async function hasGpu() {
+  if (!('Suspending' in WebAssembly)) {
+    return false;
+  }
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
   if (!adapter || adapter.isFallbackAdapter || adapter.info?.isFallbackAdapter) {
     return false;
