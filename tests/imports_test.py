@@ -18,7 +18,7 @@ LEVELS = {
     'cnerf_jax.rays': ('cnerf_jax.camera',),
     'cnerf_jax.losses': ('cnerf_jax.models.base_sdf',),  # the sphere loss is of the base that is defined there
     'cnerf_jax.rendering': ('cnerf_jax.rays', 'cnerf_jax.camera'),
-    'cnerf_jax.models': ('cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.semantics'),
+    'cnerf_jax.models': ('cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.rays', 'cnerf_jax.semantics'),
     'cnerf_jax.sampler': (
         'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.latents',
         'cnerf_jax.semantics'),
@@ -26,7 +26,12 @@ LEVELS = {
     'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.published_discriminators'),
     'cnerf_jax.published_discriminators': ('cnerf_jax.models',),
     'cnerf_jax.pretrained': (
-        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence',
+        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics',
+        'cnerf_jax.persistence', 'cnerf_jax.version'),
+    'cnerf_jax.export': (
+        'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence'),
+    'cnerf_jax.studio': (
+        'cnerf_jax.export', 'cnerf_jax.pretrained', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence',
         'cnerf_jax.version'),
     'cnerf_jax.evaluation': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',

@@ -1,0 +1,1 @@
+"""The studio: a page on which a person plays with the people of a model."""

@@ -1,0 +1,70 @@
+"""The studio's command line:
+
+  python -m cnerf_jax.studio build DIR [--model pretrained/portraits32.npz]   writes the static page
+  python -m cnerf_jax.studio serve RUN   shows the page on a run (or a file of parameters), drawn here, following its newest checkpoint
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+
+from cnerf_jax import pretrained
+
+NUM_DIRECTIONS = 4
+MODEL = 'pretrained/portraits32.npz'
+
+
+def main(arguments: list[str] | None = None) -> int:
+  """Runs the command; its exit code."""
+  parser = argparse.ArgumentParser(prog='python -m cnerf_jax.studio', description='A page on which you play with the people of a model.')
+  commands = parser.add_subparsers(dest='command', required=True)
+  _add_build(commands.add_parser('build', help='write the page to a folder that any file server shows'))
+  _add_serve(commands.add_parser('serve', help='show the page on a run, drawn on this machine'))
+  given = parser.parse_args(arguments)
+  try:
+    return given.run(given)
+  except (OSError, ValueError, NotImplementedError) as error:
+    print(f'error: {error}', file=sys.stderr)
+  except ImportError as error:
+    print(f"error: {error}; the studio needs pip install -e '.[studio]'", file=sys.stderr)
+  return 1
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+  command.add_argument('folder', type=pathlib.Path, help='to write to: new, empty, or of an earlier build')
+  command.add_argument('--model', default=MODEL, help='a file of parameters or the --workdir of a run (%(default)s)')
+  command.add_argument('--directions', type=int, default=NUM_DIRECTIONS, help='sliders of each region and part (%(default)s)')
+  command.add_argument('--runtime', help='the file of npm pack onnxruntime-web, of the version of docs/studio.md; fetched if not given')
+  command.set_defaults(run=_build)
+
+
+def _build(given: argparse.Namespace) -> int:
+  from cnerf_jax.studio import build  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.studio import runtime  # pylint: disable=g-import-not-at-top
+  model = pretrained.load(given.model)
+  build.check(given.folder, model)
+  build.report(given.folder, build.build(given.folder, model, tarball=runtime.find(given.runtime), num_directions=given.directions))
+  return 0
+
+
+def _add_serve(command: argparse.ArgumentParser) -> None:
+  command.add_argument('model', help='the --workdir of a run, or a file of parameters')
+  command.add_argument('--host', default='127.0.0.1', help='to listen on; where other machines reach it, a token is asked for (%(default)s)')
+  command.add_argument('--port', type=int, default=8000, help='(%(default)s)')
+  command.add_argument('--directions', type=int, default=NUM_DIRECTIONS, help='sliders of each region and part (%(default)s)')
+  command.set_defaults(run=_serve)
+
+
+def _serve(given: argparse.Namespace) -> int:
+  if not 1 <= given.port <= 65535:
+    raise ValueError(f'--port {given.port} is none; use 1024 to 65535')
+  from cnerf_jax.studio import drawing  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.studio import serve  # pylint: disable=g-import-not-at-top
+  serve.serve(drawing.Drawer(given.model, num_directions=given.directions), host=given.host, port=given.port)
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())

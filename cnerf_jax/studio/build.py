@@ -1,0 +1,81 @@
+"""The static page: the model as ONNX, what the page must know of it, a runtime, and the page's own sources, in one folder.
+
+Any file server shows the folder; it asks for nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import sys
+
+import jax
+
+from cnerf_jax import pretrained
+from cnerf_jax.export import onnx as onnx_export
+from cnerf_jax.persistence import atomic_files
+from cnerf_jax.studio import description
+from cnerf_jax.studio import directions as directions_lib
+from cnerf_jax.studio import runtime
+
+MODEL_FILE = 'model.json'
+LARGEST_BYTES = 12_000_000
+
+
+def build(
+    folder: str | pathlib.Path, model: pretrained.Model, *, tarball: pathlib.Path, num_directions: int = 4, seed: int = 0,
+) -> int:
+  """Writes the page; a folder that has one gets the new one.
+
+  Args:
+    folder: to write to.
+    model: whose people.
+    tarball: of `runtime.find`.
+    num_directions: sliders of each class, for shape and for texture.
+    seed: of the people whose styles give the directions.
+
+  Returns:
+    The size of the page in bytes.
+
+  Raises:
+    ValueError: if the folder holds something else, or the model does not know its sizes.
+    OSError: in one line, if the folder can't be written.
+  """
+  folder = pathlib.Path(folder).expanduser()
+  check(folder, model)
+  contents = {f'runtime/{name}': data for name, data in runtime.files(tarball).items()}
+  contents |= {f'models/{name}.onnx': graph.SerializeToString() for name, graph in _graphs(model).items()}
+  found = directions_lib.named(model, jax.random.key(seed), count=num_directions)
+  contents[MODEL_FILE] = json.dumps(description.describe(model, found), separators=(',', ':')).encode()
+  contents |= description.sources()
+  for part in ('runtime', 'models'):
+    shutil.rmtree(folder / part, ignore_errors=True)  # what an earlier build left
+  for name, data in contents.items():
+    atomic_files.write_bytes(folder / name, data)
+  return sum(map(len, contents.values()))
+
+
+def check(folder: pathlib.Path, model: pretrained.Model) -> None:
+  """Refuses, before any work, a folder with other files and a model that does not know its sizes."""
+  description.check(model)
+  if folder.exists() and not folder.is_dir():
+    raise ValueError(f'{folder} is a file; give a folder, new or of an earlier build')
+  if folder.is_dir() and any(folder.iterdir()) and not (folder / MODEL_FILE).exists():
+    raise ValueError(f'{folder} holds other files; give a folder that is new, empty, or of an earlier build')
+
+
+def _graphs(model: pretrained.Model):
+  graphs = {'mapping': onnx_export.mapping(model), 'field': onnx_export.field(model)}
+  for backend, num_rays in description.RAYS.items():
+    for num_samples in sorted({size['numSamples'] for size in description.sizes(model).values()}):
+      graphs[f'march_{backend}_{num_samples}'] = onnx_export.march(
+          model, num_rays=num_rays, num_samples=num_samples, reduce_range=backend == 'webgpu')
+  return graphs
+
+
+def report(folder: pathlib.Path, num_bytes: int) -> None:
+  """Says what was written and how to look at it."""
+  print(f'{folder}: {num_bytes / 1e6:.1f} MB. Look at it: python -m http.server --bind 127.0.0.1 --directory {folder}')
+  if num_bytes > LARGEST_BYTES:
+    print(f'that is more than the {LARGEST_BYTES / 1e6:.0f} MB that a page should have: the parameters are large', file=sys.stderr)

@@ -1,0 +1,79 @@
+"""What the page must know of a model, and the page's own files."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import pretrained
+from cnerf_jax import semantics
+from cnerf_jax import version
+from cnerf_jax.studio import directions as directions_lib
+
+# Rays that one call of the runtime marches: few where a processor's cache should hold them, many where a GPU should be filled.
+RAYS = {'wasm': 256, 'webgpu': 2048}
+# Pictures: while something moves, and at rest, by steps. Sides in multiples of that of training, samples likewise.
+_COARSE, _MIDDLE, _FINE = (1, 1), (2, 2), (4, 2)
+
+
+def check(model: pretrained.Model) -> None:
+  """Refuses, before any work, a model that does not know its sizes.
+
+  Raises:
+    ValueError: naming what is missing.
+  """
+  for name in ('image_size', 'num_samples', 'w_mean'):
+    if getattr(model, name) is None:
+      raise ValueError(f'these weights do not say their {name}; give a file that cnerf_jax.pretrained.save wrote, or the --workdir of a run')
+
+
+def sources() -> dict[str, bytes]:
+  """The page's own files, by name."""
+  page = importlib.resources.files('cnerf_jax.studio') / 'page'
+  return {file.name: file.read_bytes() for file in sorted(page.iterdir(), key=lambda file: file.name) if file.is_file()}
+
+
+def sizes(model: pretrained.Model) -> dict[str, dict[str, int]]:
+  """Sides in pixels and samples along a ray of the pictures that the page draws, by the page's names."""
+  return {
+      name: {'imageSize': model.image_size * side, 'numSamples': model.num_samples * samples}
+      for name, (side, samples) in (('coarse', _COARSE), ('middle', _MIDDLE), ('fine', _FINE))}
+
+
+def describe(model: pretrained.Model, found: directions_lib.Directions) -> dict[str, object]:
+  """What the page must know of a model."""
+  generator = model.generator
+  if model.class_set is None:
+    names = [f'class {k}' for k in range(generator.num_classes)]
+    palette = [[int(255 * x) for x in np.random.default_rng(k).uniform(0.2, 1, 3)] for k in range(generator.num_classes)]
+  else:
+    class_set = semantics.class_set(model.class_set)
+    names, palette = class_set.classes, class_set.palette
+  shape = (generator.num_classes, 2, generator.style_dim)
+  return {
+      'version': version.__version__, 'provenance': dict(model.provenance or {}), 'classes': list(names), 'palette': [list(c) for c in palette],
+      'latentDim': generator.latent_dim, 'styleDim': generator.style_dim, 'meanStyles': _numbers(jnp.broadcast_to(model.w_mean, shape)),
+      'directions': [
+          [[{'name': name, 'vector': _numbers(vector)} for name, vector in zip(*pair)] for pair in zip(*both)]
+          for both in zip(found.names, found.vectors)],
+      'seedsAreKeys': _seeds_are_keys(model), 'sizes': sizes(model), 'rays': RAYS,
+      'camera': {
+          'near': camera_lib.NEAR, 'far': camera_lib.FAR, 'halfFieldOfView': float(camera_lib.HALF_FIELD_OF_VIEW_RADIANS),
+          'azimuthStd': model.azimuth_std or camera_lib.AZIMUTH_STD_RADIANS,
+          'elevationStd': model.elevation_std or camera_lib.ELEVATION_STD_RADIANS}}
+
+
+def _seeds_are_keys(model: pretrained.Model) -> bool:
+  """Whether z = normal(key(seed)), which the page draws, are the people of `draw_styles(key(seed), 1)`."""
+  key = jax.random.key(1)
+  styles = model.map_latents(jax.random.normal(key, (1, model.generator.latent_dim)))
+  return bool(np.allclose(styles, model.draw_styles(key, 1), atol=1e-5))
+
+
+def _numbers(array) -> list[float]:
+  """Float32 numbers in the fewest digits that read back as the same."""
+  return [float(str(x)) for x in np.asarray(array, np.float32).reshape(-1)]

@@ -1,0 +1,118 @@
+/**
+ * A person is a recipe: a seed, a truncation, and edits of regions. Recipes are plain objects that are never changed, so that a history can
+ * keep them; an address holds one.
+ *
+ * recipe = {seed, truncation, edits}; edits maps the number of a class to
+ *   {shapeFrom, textureFrom}: the seed of the person that the style is taken from, null for one's own;
+ *   {shape, texture}: a coefficient for each named direction, standard deviations.
+ */
+
+import {LARGEST_SEED} from './random.js';
+
+/** The order of the parts in styles [classes, 2, styleDim]. */
+export const PARTS = ['shape', 'texture'];
+export const LARGEST_COEFFICIENT = 3;
+const HUNDREDTHS = 100;
+
+/** The edit of a region that has none. */
+export function noEdit(numDirections) {
+  const zeros = Array(numDirections).fill(0);
+  return {shapeFrom: null, textureFrom: null, shape: zeros, texture: zeros};
+}
+
+/** Whether an edit changes nothing. */
+export function isNoEdit(edit) {
+  return edit.shapeFrom === null && edit.textureFrom === null && PARTS.every((part) => edit[part].every((x) => x === 0));
+}
+
+/** The recipe with another edit of one region. */
+export function withEdit(recipe, region, edit) {
+  const edits = {...recipe.edits, [region]: edit};
+  if (isNoEdit(edit)) {
+    delete edits[region];
+  }
+  return {...recipe, edits};
+}
+
+/** The seeds of all people that a recipe needs. */
+export function seedsOf(recipe) {
+  const others = Object.values(recipe.edits).flatMap((edit) => [edit.shapeFrom, edit.textureFrom]);
+  return [...new Set([recipe.seed, ...others.filter((seed) => seed !== null)])];
+}
+
+/**
+ * Styles [classes, 2, styleDim] of a recipe.
+ * @param {object} recipe
+ * @param {Map<number, Float32Array>} people styles by seed, not truncated
+ * @param {object} model as model.json says
+ */
+export function stylesOf(recipe, people, model) {
+  const {styleDim, meanStyles, directions} = model;
+  const styles = new Float32Array(meanStyles.length);
+  const own = people.get(recipe.seed);
+  for (let start = 0, row = 0; start < styles.length; start += styleDim, row++) {
+    const [region, part] = [row >> 1, PARTS[row & 1]];
+    const edit = recipe.edits[region];
+    const from = edit?.[`${part}From`] ?? null;
+    const source = from === null ? own : people.get(from);
+    for (let i = start; i < start + styleDim; i++) {
+      styles[i] = meanStyles[i] + recipe.truncation * (source[i] - meanStyles[i]);
+    }
+    edit?.[part].forEach((coefficient, number) => {
+      const {vector} = directions[region][row & 1][number];
+      vector.forEach((x, i) => {
+        styles[start + i] += coefficient * x;
+      });
+    });
+  }
+  return styles;
+}
+
+/** The address of a recipe and a view: what follows the #. */
+export function toAddress(recipe, view) {
+  const words = [`seed=${recipe.seed}`, `truncation=${recipe.truncation}`, `view=${view.azimuth},${view.elevation},${view.zoom}`];
+  for (const [region, edit] of Object.entries(recipe.edits)) {
+    const from = [edit.shapeFrom, edit.textureFrom].map((seed) => seed ?? '').join(',');
+    const parts = PARTS.map((part) => edit[part].map((x) => Math.round(x * HUNDREDTHS)).join(','));
+    words.push(`edit${region}=${[from, ...parts].join(';')}`);
+  }
+  return words.join('&');
+}
+
+/**
+ * The recipe and the view of an address; what it does not say, or says wrongly, is as in `defaults`.
+ * @param {string} address what follows the #
+ * @param {{recipe: object, view: object}} defaults
+ * @param {object} model as model.json says
+ */
+export function fromAddress(address, defaults, model) {
+  const said = new URLSearchParams(address);
+  const number = (text, fallback, low, high) => {
+    const value = text === null || text === undefined || text.trim() === '' ? NaN : Number(text);
+    return Number.isFinite(value) && value >= low && value <= high ? value : fallback;
+  };
+  const seed = (text, fallback) => {
+    const value = number(text, fallback, 0, LARGEST_SEED);
+    return Number.isInteger(value) ? value : fallback;
+  };
+  const [azimuth, elevation, zoom] = (said.get('view') ?? '').split(',');
+  const view = {
+    azimuth: number(azimuth, defaults.view.azimuth, -2, 2), elevation: number(elevation, defaults.view.elevation, -2, 2),
+    zoom: number(zoom, defaults.view.zoom, 0, 100)};
+  let recipe = {
+    seed: seed(said.get('seed'), defaults.recipe.seed), truncation: number(said.get('truncation'), defaults.recipe.truncation, 0, 1), edits: {}};
+  model.classes.forEach((_, region) => {
+    const [from, ...parts] = (said.get(`edit${region}`) ?? '').split(';');
+    const [shapeFrom, textureFrom] = from.split(',').map((text) => seed(text, null));
+    const coefficients = PARTS.map((_, row) => {
+      const values = (parts[row] ?? '').split(',');
+      return model.directions[region][row].map((_, i) => {
+        const bound = LARGEST_COEFFICIENT * HUNDREDTHS;
+        return number(values[i], 0, -bound, bound) / HUNDREDTHS;
+      });
+    });
+    recipe = withEdit(recipe, region, {
+      shapeFrom: shapeFrom ?? null, textureFrom: textureFrom ?? null, shape: coefficients[0], texture: coefficients[1]});
+  });
+  return {recipe, view};
+}

@@ -1,0 +1,338 @@
+/** The studio: who is on the stage, as what, and what has been done to them. */
+
+import {rounded} from './camera.js';
+import {listen} from './controls.js';
+import {History} from './history.js';
+import * as people from './person.js';
+import * as pictures from './picture.js';
+import {Painter} from './painter.js';
+import {anySeed} from './random.js';
+import * as regions from './regions.js';
+import {Cancelled} from './renderer.js';
+import {Wall} from './wall.js';
+
+const DEFAULTS = {recipe: {seed: 1, truncation: 0.8, edits: {}}, view: {azimuth: 0.25, elevation: 0.05, zoom: 1}};
+const PEOPLE_ON_THE_WALL = 12;
+const MESSAGE_MILLISECONDS = 4000;
+const HOVERED = 0.3;
+const SELECTED = 0.15;
+const JUST_SELECTED = 0.6;
+const FLASH_MILLISECONDS = 500;
+
+const element = (id) => document.getElementById(id);
+
+export class Studio {
+  selected = null;
+  #hovered = null;
+  #flashing = false;
+  #comparing = false;
+  #taking = false;
+  #display = 'picture';
+  #numbers = new Map();
+  #messageEnd;
+
+  constructor(model, renderer) {
+    this.model = model;
+    this.renderer = renderer;
+    const {recipe, view} = people.fromAddress(location.hash.slice(1), DEFAULTS, model);
+    this.recipe = recipe;
+    this.view = rounded(view);
+    this.history = new History(recipe);
+    this.wall = new Wall(element('people'), this);
+    this.painter = new Painter(renderer, model.sizes, () => this.#scene(), (...drawn) => this.#show(...drawn));
+    /** A number for each recipe, by which workers know styles that they have had. */
+    this.numberOf = (one) => {
+      const key = JSON.stringify(one);
+      if (!this.#numbers.has(key)) {
+        this.#numbers.set(key, this.#numbers.size);
+      }
+      return this.#numbers.get(key);
+    };
+  }
+
+  /** The recipe without edits: what is compared with. */
+  get #before() {
+    return {...this.recipe, edits: {}};
+  }
+
+  async #person(recipe) {
+    const seeds = people.seedsOf(recipe);
+    const found = new Map(await Promise.all(seeds.map(async (seed) => [seed, await this.renderer.person(seed)])));
+    return {stylesId: this.numberOf(recipe), styles: people.stylesOf(recipe, found, this.model)};
+  }
+
+  async #scene() {
+    const {view} = this;
+    const now = await this.#person(this.#comparing ? this.#before : this.recipe);
+    return {now, before: this.#display === 'difference' ? await this.#person(this.#before) : null, view};
+  }
+
+  #draw(moving) {
+    document.body.dataset.drawn = '';
+    this.painter.request(moving).catch((error) => error instanceof Cancelled || this.say(`Could not draw: ${error.message}`));
+  }
+
+  #show(frame, before, step) {
+    this.frame = frame;
+    const {palette, camera} = this.model;
+    const image = {
+      picture: () => pictures.picture(frame),
+      mask: () => pictures.mask(frame, palette),
+      normals: () => pictures.normals(frame, camera.halfFieldOfView),
+      difference: () => (before ? pictures.difference(frame, before) : pictures.picture(frame)),
+    }[this.#display]();
+    pictures.show(element('picture'), image);
+    this.#showRegion();
+    element('loading').hidden = true;
+    document.body.dataset.drawn = step;
+    const {backend, numWorkers} = this.renderer;
+    const by = {
+      webgpu: 'WebGPU', wasm: `WebAssembly, ${numWorkers} ${numWorkers === 1 ? 'core' : 'cores'}`,
+      server: this.model.step === null ? 'Server' : `Server, step ${this.model.step}`}[backend];
+    const {milliseconds} = this.painter;
+    const speed = step !== 'coarse' || milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms a picture`;
+    element('engine').textContent = `${by}${speed} · ${frame.size}×${frame.size} pixels`;
+  }
+
+  #showRegion() {
+    const region = this.#hovered ?? this.selected;
+    const overlay = element('overlay');
+    element('region-name').hidden = region === null;
+    if (region === null || !this.frame) {
+      overlay.getContext('2d').clearRect(0, 0, overlay.width, overlay.height);
+      return;
+    }
+    element('region-name').textContent = this.model.classes[region];
+    const strength = this.#hovered !== null ? HOVERED : this.#flashing ? JUST_SELECTED : SELECTED;
+    pictures.show(overlay, pictures.highlight(this.frame, region, this.model.palette, strength));
+  }
+
+  /** Says something for a while. */
+  say(message) {
+    element('status').textContent = message;
+    clearTimeout(this.#messageEnd);
+    this.#messageEnd = setTimeout(() => element('status').replaceChildren(), MESSAGE_MILLISECONDS);
+  }
+
+  // what the stage does
+
+  look(view, moving) {
+    this.view = view;
+    this.#draw(moving);
+    if (!moving) {
+      this.#write();
+    }
+  }
+
+  #regionAt([x, y]) {
+    if (!this.frame || x < 0 || y < 0 || x >= 1 || y >= 1) {
+      return null;
+    }
+    const {size} = this.frame;
+    const pixel = Math.floor(y * size) * size + Math.floor(x * size);
+    return pictures.classesOf(this.frame, this.model.classes.length)[pixel];
+  }
+
+  point(position) {
+    const region = position && this.#regionAt(position);
+    if (region !== this.#hovered) {
+      this.#hovered = region;
+      this.#showRegion();
+    }
+  }
+
+  select(position) {
+    const region = this.#regionAt(position);
+    if (region !== null) {
+      this.#hovered = null;
+      this.chooseRegion(region);
+    }
+  }
+
+  drop(position, seed) {
+    const region = this.#regionAt(position);
+    if (region !== null) {
+      this.takeRegion(region, seed);
+    }
+  }
+
+  // what regions do
+
+  chooseRegion(region) {
+    this.selected = region === this.selected ? null : region;
+    this.setTaking(false);
+    element('editor').hidden = this.selected === null;
+    element('no-region').hidden = this.selected !== null;
+    if (this.selected !== null) {
+      element('editor-name').textContent = this.model.classes[region];
+      element('editor').querySelector('.swatch').replaceWith(regions.swatch(this.model.palette[region]));
+      regions.fillSliders(element('sliders'), region, this);
+      this.say(`${this.model.classes[region]} selected`);
+      this.#flashing = true;
+      setTimeout(() => {
+        this.#flashing = false;
+        this.#showRegion();
+      }, FLASH_MILLISECONDS);
+    }
+    this.#fill();
+    this.#showRegion();
+  }
+
+  change(region, edit, moving) {
+    this.become(people.withEdit(this.recipe, region, edit), moving);
+  }
+
+  edit(region) {
+    return this.recipe.edits[region] ?? people.noEdit(this.model.directions[region][0].length);
+  }
+
+  takeRegion(region, seed) {
+    this.change(region, {...this.edit(region), shapeFrom: seed, textureFrom: seed}, false);
+    this.say(`${this.model.classes[region]} taken from person ${seed}`);
+  }
+
+  // what people do
+
+  choosePerson(seed) {
+    if (this.#taking && this.selected !== null) {
+      this.setTaking(false);
+      this.takeRegion(this.selected, seed);
+    } else {
+      this.become({...this.recipe, seed, edits: {}}, false);
+    }
+  }
+
+  newPerson() {
+    this.become({...this.recipe, seed: anySeed(), edits: {}}, false);
+  }
+
+  resample() {
+    if (this.selected !== null) {
+      const [shapeFrom, textureFrom] = [anySeed(), anySeed()];
+      this.change(this.selected, {...this.edit(this.selected), shapeFrom, textureFrom}, false);
+    }
+  }
+
+  reset() {
+    this.change(this.selected, people.noEdit(this.model.directions[this.selected][0].length), false);
+  }
+
+  toggleTaking() {
+    this.setTaking(!this.#taking);
+  }
+
+  otherPeople() {
+    this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, anySeed));
+  }
+
+  setTaking(taking) {
+    this.#taking = taking;
+    element('take').setAttribute('aria-pressed', String(taking));
+    element('people').classList.toggle('taking', taking);
+    if (taking) {
+      this.say(`Choose a person below to take ${this.model.classes[this.selected]} from`);
+    }
+  }
+
+  /** Another recipe; one that is not about to change further can be undone. */
+  become(recipe, moving) {
+    const truncationChanged = recipe.truncation !== this.history.current.truncation;
+    this.recipe = recipe;
+    if (!moving) {
+      this.history.push(recipe);
+      this.#write();
+      if (truncationChanged) {
+        this.wall.draw();
+      }
+    }
+    this.#fill();
+    this.#draw(moving);
+  }
+
+  step(direction) {
+    if (direction === 'undo' ? this.history.canUndo : this.history.canRedo) {
+      const {truncation} = this.recipe;
+      this.recipe = this.history[direction]();
+      this.#write();
+      this.#fill();
+      this.#draw(false);
+      if (truncation !== this.recipe.truncation) {
+        this.wall.draw();
+      }
+    }
+  }
+
+  compare(comparing) {
+    if (comparing !== this.#comparing) {
+      this.#comparing = comparing;
+      this.#draw(false);
+    }
+  }
+
+  /** Makes the controls say what the recipe is. */
+  #fill() {
+    const {recipe} = this;
+    if (document.activeElement !== element('seed')) {
+      element('seed').value = recipe.seed;
+    }
+    regions.setSlider(element('truncation'), recipe.truncation);
+    regions.markList(element('regions'), this.selected, recipe);
+    if (this.selected !== null) {
+      regions.setSliders(element('sliders'), this.selected, recipe);
+    }
+    element('undo').disabled = !this.history.canUndo;
+    element('redo').disabled = !this.history.canRedo;
+    this.wall.mark(recipe.seed);
+  }
+
+  #write() {
+    history.replaceState(null, '', `#${people.toAddress(this.recipe, this.view)}`);
+  }
+
+  /** Takes what the address says. */
+  readAddress() {
+    const {recipe, view} = people.fromAddress(location.hash.slice(1), DEFAULTS, this.model);
+    this.view = rounded(view);
+    this.become(recipe, false);
+  }
+
+  setDisplay(display) {
+    this.#display = display;
+    this.#draw(false);
+  }
+
+  // what is saved
+
+  async savePng() {
+    const canvas = document.createElement('canvas');
+    pictures.show(canvas, pictures.picture(this.frame));
+    save(`person-${this.recipe.seed}.png`, await new Promise((resolve) => canvas.toBlob(resolve, 'image/png')));
+  }
+
+  async saveJson() {
+    const {classes, styleDim, version, provenance, seedsAreKeys} = this.model;
+    const {styles} = await this.#person(this.recipe);
+    const row = (i) => Array.from(styles.subarray(i * styleDim, (i + 1) * styleDim));
+    const said = {
+      format: 'cnerf_jax studio 1', version, model: provenance, seedsAreKeys, ...this.recipe,
+      edits: Object.fromEntries(Object.entries(this.recipe.edits).map(([region, edit]) => [classes[region], edit])),
+      view: this.view, address: location.hash, styles: classes.map((_, region) => [row(2 * region), row(2 * region + 1)])};
+    save(`person-${this.recipe.seed}.json`, new Blob([JSON.stringify(said)], {type: 'application/json'}));
+  }
+
+  async start() {
+    regions.fillList(element('regions'), this);
+    this.#fill();
+    listen(this);
+    await this.painter.request(true);  // something to see, before the wall and anything fine
+    this.renderer.startOthers();
+    this.#draw(false);
+    this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, (_, i) => i + 1));
+  }
+}
+
+function save(name, blob) {
+  const link = Object.assign(document.createElement('a'), {href: URL.createObjectURL(blob), download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}

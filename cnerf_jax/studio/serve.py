@@ -1,0 +1,200 @@
+"""The studio's page on a run of one's own: a server that draws with JAX and follows the newest checkpoint.
+
+It answers one page after another (`turns`), checks what it is asked (`messages`), and drops what is late. It listens on this machine alone
+unless told otherwise, and then asks for a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import ipaddress
+import json
+import logging
+import secrets
+import urllib.parse
+
+from starlette import applications
+from starlette import requests as starlette_requests
+from starlette import responses
+from starlette import routing
+from starlette import websockets
+import uvicorn
+
+from cnerf_jax.persistence import atomic_files
+from cnerf_jax.studio import description
+from cnerf_jax.studio import drawing
+from cnerf_jax.studio import messages
+from cnerf_jax.studio import turns as turns_lib
+
+MOST_PAGES = 128
+LARGEST_MESSAGE = 2**18  # bytes
+MOST_UNSENT = 8  # answers that a page has not taken; later ones are dropped, and it is told so
+SECONDS_BETWEEN_LOOKS = 5.0
+COOKIE = 'cnerf_jax_studio'
+_TYPES = {'html': 'text/html', 'css': 'text/css', 'js': 'text/javascript'}
+_LATE = 'dropped'  # the error of what was not drawn because newer things came
+
+
+class Page:
+  """A page that is connected: its socket, and what is to be sent to it."""
+
+  def __init__(self, socket: websockets.WebSocket):
+    self.socket = socket
+    self._unsent: asyncio.Queue[bytes | str] = asyncio.Queue(MOST_UNSENT)
+
+  def send(self, data: bytes | dict) -> None:
+    """Lets an answer wait to be sent; drops it if the page has not taken so many."""
+    with contextlib.suppress(asyncio.QueueFull):
+      self._unsent.put_nowait(data if isinstance(data, bytes) else json.dumps(data))
+
+  async def keep_sending(self) -> None:
+    while True:
+      data = await self._unsent.get()
+      await (self.socket.send_bytes(data) if isinstance(data, bytes) else self.socket.send_text(data))
+
+
+class Studio:
+  """The server's state: who is connected, and whose turn it is."""
+
+  def __init__(self, drawer: drawing.Drawer, token: str | None):
+    self.drawer = drawer
+    self.turns = turns_lib.Turns()
+    self.pages: set[Page] = set()
+    self._token = token
+    self._sources = description.sources()
+
+  # what may come in
+
+  def _is_refused(self, connection: starlette_requests.HTTPConnection) -> str | None:
+    """Why a connection is refused; None if it is not."""
+    host = connection.headers.get('host', '')
+    if self._token is None and not _is_this_machine(urllib.parse.urlsplit(f'//{host}').hostname or ''):
+      return 'this server is for this machine alone'  # a name that points here from elsewhere, say
+    origin = connection.headers.get('origin')
+    if origin is not None and urllib.parse.urlsplit(origin).netloc != host:
+      return 'another origin'
+    if self._token is not None:
+      said = connection.query_params.get('token') or connection.cookies.get(COOKIE) or ''
+      if not hmac.compare_digest(said.encode(), self._token.encode()):
+        return 'a token is needed: use the address that the server printed'
+    return None
+
+  async def file(self, request: starlette_requests.Request) -> responses.Response:
+    """The page's own files and its model.json, by exact name: no path reaches anything else."""
+    refused = self._is_refused(request)
+    if refused:
+      return responses.PlainTextResponse(refused, status_code=403)
+    name = request.path_params.get('name') or 'index.html'
+    if name == 'model.json':
+      response = responses.Response(self.drawer.described, media_type='application/json')
+    elif name in self._sources:
+      response = responses.Response(self._sources[name], media_type=_TYPES[name.rpartition('.')[2]])
+    else:
+      return responses.PlainTextResponse('no such file', status_code=404)
+    response.headers.update({'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer'})
+    if request.query_params.get('token'):
+      response.set_cookie(COOKIE, self._token or '', httponly=True, samesite='strict')
+    return response
+
+  async def connect(self, socket: websockets.WebSocket) -> None:
+    """A page's socket, as long as it lasts."""
+    if self._is_refused(socket):
+      await socket.close(code=1008)
+      return
+    if len(self.pages) >= MOST_PAGES:
+      await socket.close(code=1013)
+      return
+    await socket.accept()
+    page = Page(socket)
+    self.pages.add(page)
+    sending = asyncio.create_task(page.keep_sending())
+    try:
+      await self._listen(page)
+    except (websockets.WebSocketDisconnect, RuntimeError, KeyError):
+      pass  # it has gone, or speaks bytes
+    finally:
+      sending.cancel()
+      self.pages.discard(page)
+      self.turns.forget(page)
+
+  async def _listen(self, page: Page) -> None:
+    while True:
+      text = await page.socket.receive_text()
+      try:
+        request = messages.parse(text, self.drawer.styles_shape)
+      except ValueError as error:
+        page.send({'error': str(error), 'id': _number_of(text)})
+        continue
+      if request.kind == 'cancel':
+        self.turns.cancel(page, request.number)
+        continue
+      dropped = self.turns.add(page, request)
+      if dropped is not None:
+        page.send({'id': dropped.number, 'error': _LATE})
+
+  # what goes on
+
+  async def keep_drawing(self) -> None:
+    while True:
+      page, request = await self.turns.next()
+      try:
+        page.send(await asyncio.to_thread(self.drawer.answer, request))
+      except Exception as error:  # pylint: disable=broad-except
+        logging.exception('could not draw')
+        page.send({'id': request.number, 'error': atomic_files.one_line(error)})
+
+  async def keep_following(self) -> None:
+    while True:
+      await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+      try:
+        if await asyncio.to_thread(self.drawer.follow):
+          for page in self.pages:
+            page.send({'kind': 'model', 'step': self.drawer.step})
+      except Exception as error:  # pylint: disable=broad-except
+        logging.warning('the newest checkpoint could not be read: %s', atomic_files.one_line(error))
+
+
+def _is_this_machine(host: str) -> bool:
+  if host == 'localhost':
+    return True
+  try:
+    return ipaddress.ip_address(host).is_loopback
+  except ValueError:
+    return False
+
+
+def _number_of(text: str) -> int | None:
+  """The number of a request that was refused, if it has one."""
+  try:
+    number = json.loads(text).get('id')
+  except (ValueError, AttributeError, RecursionError):
+    return None
+  return number if isinstance(number, int) else None
+
+
+def make_app(drawer: drawing.Drawer, token: str | None = None) -> applications.Starlette:
+  """The server, as ASGI; without a token it answers to names of this machine alone."""
+  studio = Studio(drawer, token)
+
+  @contextlib.asynccontextmanager
+  async def lifespan(app):
+    app.state.studio = studio
+    tasks = [asyncio.create_task(task) for task in (studio.keep_drawing(), studio.keep_following())]
+    yield
+    for task in tasks:
+      task.cancel()
+
+  return applications.Starlette(lifespan=lifespan, routes=[
+      routing.WebSocketRoute('/draw', studio.connect), routing.Route('/', studio.file), routing.Route('/{name}', studio.file)])
+
+
+def serve(drawer: drawing.Drawer, *, host: str, port: int) -> None:
+  """Serves until interrupted."""
+  local = _is_this_machine(host)
+  token = None if local else secrets.token_urlsafe(16)
+  print(f'http://{host}:{port}/' + ('' if local else f'?token={token}'), flush=True)
+  uvicorn.run(
+      make_app(drawer, token), host=host, port=port, log_level='warning', ws_max_size=LARGEST_MESSAGE, ws_max_queue=8,
+      limit_concurrency=2 * MOST_PAGES, access_log=False)
