@@ -123,6 +123,11 @@ def _activation_budget() -> int:
   return _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
 
 
+def fitting_rays(num_rays: int, activations_per_ray: int) -> int:
+  """The most rays, of num_rays, whose activations of a layer are within the backend's budget; at least 1."""
+  return max(1, min(num_rays, _activation_budget() // activations_per_ray))
+
+
 def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
   """Smallest divisor of num_rays that keeps a layer's activations in a chunk within the backend's budget.
 
@@ -148,8 +153,7 @@ def pad_rays(tree, num_rays: int, *, axis: int = 1):
 def plan_chunks(num_rays: int, activations_per_ray: int) -> tuple[int, int]:
   """(chunks, rays with padding): the number of `choose_num_chunks`, or chunks of padded rays where divisors are so few (509 x 509
   pixels, say) that a chunk would be less than half of what fits."""
-  num_chunks = choose_num_chunks(num_rays, activations_per_ray)
-  fitting = max(1, min(num_rays, _activation_budget() // activations_per_ray))
+  num_chunks, fitting = choose_num_chunks(num_rays, activations_per_ray), fitting_rays(num_rays, activations_per_ray)
   if 2 * (num_rays // num_chunks) >= fitting:
     return num_chunks, num_rays
   num_chunks = -(-num_rays // fitting)
