@@ -43,7 +43,8 @@ def measure(model: pretrained.Model, *, people: int, image_size: int, repeats: i
     for name in _QUANTITIES:
       error = np.abs(np.asarray(getattr(found, name)) - np.asarray(getattr(exact, name)))
       errors |= {f'{name}_error': float(error.mean()), f'{name}_error_of_person': float(error[person].mean())}
-    rows.append(dict(even=even, importance=importance, samples=even + importance, seconds=min(row), median_seconds=float(np.median(row)), **errors))
+    rows.append(dict(
+        even=even, importance=importance, samples=even + importance, seconds=min(row), median_seconds=float(np.median(row)), **errors))
   return rows
 
 

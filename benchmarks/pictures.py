@@ -1,8 +1,8 @@
 """What the commands of cnerf_jax.draw take, start and compilation included: python -m benchmarks.pictures [--sizes=256,512,1024]
 
 Ten views at 64x64 of a model of full size (configs/ffhq12.py, untrained: time does not depend on the parameters), and one picture of the
-shipped model at each of --sizes: seconds, processor seconds (of both cores: what the machine's other work does not touch) and peak memory of the process.
-With an empty cache of compiled programs. Appended to --output as JSON.
+shipped model at each of --sizes: seconds, processor seconds (of all cores together; the machine's other work touches them less) and peak
+memory of the process. With an empty cache of compiled programs. Appended to --output as JSON.
 """
 
 import os

@@ -16,9 +16,10 @@ def encode_mp4(frames: Iterable[np.ndarray], *, fps: int) -> bytes:
   with av.open(buffer, 'w', format='mp4') as container:
     stream = container.add_stream('libx264', rate=fps, options={'crf': '16', 'preset': 'medium', 'threads': '1'})
     stream.pix_fmt = 'yuv420p'
-    for frame in frames:
+    for index, frame in enumerate(frames):
       frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode='edge')
-      stream.height, stream.width = frame.shape[:2]
+      if index == 0:
+        stream.height, stream.width = frame.shape[:2]
       container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')))
     container.mux(stream.encode())
   return buffer.getvalue()

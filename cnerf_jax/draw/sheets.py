@@ -155,7 +155,7 @@ class Swap(Sheet):
       changes = [sheets.coloured_difference(view.rgb, own[0].rgb) for view in own]
       changes[1] = np.full_like(changes[1], 255)  # the donor is another person altogether
       rows += [[sheets.pixels(view.rgb) for view in own], [self.mask(view) for view in own], changes]
-      names += [f'{self.names[0]} ← {donor}', 'mask', 'change']
+      names += [f'{self.names[0]} with {donor}', 'mask', 'change']
     headings = ['receiver', 'donor'] + [self.class_set.classes[k] for k in self.classes]
     return sheets.grid(np.array(rows), names, headings, legend=self.class_set)
 
@@ -178,6 +178,6 @@ class Interpolate(Sheet):
       rows += [
           [sheets.pixels(view.rgb) for view in own], [self.mask(view) for view in own],
           [sheets.coloured_difference(view.rgb, own[0].rgb) for view in own]]
-      names += [f'{first} → {second}', 'mask', 'change']
+      names += [f'{first} to {second}', 'mask', 'change']
     headings = [f'{fraction:.2f}' for fraction in np.linspace(0, 1, columns)]
     return sheets.grid(np.array(rows), names, headings, legend=self.class_set)
