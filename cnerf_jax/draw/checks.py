@@ -12,9 +12,11 @@ KINDS = ('both', 'shape', 'texture')
 PATHS = ('sweep', 'ellipse', 'orbit')
 SHOWN = ('image', 'mask', 'depth', 'normals')
 FORMATS = ('mp4', 'webp')
-_MOST_VIEWS = 4000  # of a sheet or a film, so that they fit in memory
+_MOST_FRAMES = 4000
+_MOST_PIXELS = 2**25  # of all views of a sheet, or all frames of a WebP, which are in memory together: 2.5 GiB
 _COMMON = ('model', 'seeds', 'truncation', 'size', 'samples', 'importance')
 _STILL = ('azimuth', 'elevation')
+_OF_MODEL = ('size', 'samples', 'importance')  # None: the model decides
 SETTINGS = {
     'people': _COMMON + ('views',),
     'views': _COMMON,
@@ -48,20 +50,25 @@ def check_settings(verb: str, settings: Mapping[str, object]) -> None:
     raise ValueError(f'{verb} has the settings {", ".join(SETTINGS[verb])}; {", ".join(wrong)} are missing or too many')
   for name, (least, most, whole, unit) in _RANGES.items():
     value = settings.get(name)
-    if value is not None:
+    if name in settings and not (value is None and name in _OF_MODEL):
       right = isinstance(value, int) if whole else isinstance(value, (int, float))
       if not right or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f'--{name} {value} must be {"a whole number " if whole else ""}in {least}..{most}{unit}')
   for name, known in _WORDS.items():
     if name in settings and settings[name] not in known:
       raise ValueError(f'--{name} {settings[name]} is not known; use one of {", ".join(known)}')
+  if not isinstance(settings['model'], str):
+    raise ValueError(f'--model {settings["model"]} must be a name or a path')
+  for name in ('classes', 'show'):
+    if not isinstance(settings.get(name) or [], list):
+      raise ValueError(f'--{name} {settings[name]} must be a list of names')
   _check_seeds(verb, settings['seeds'])
   if verb == 'video':
     _check_video(settings)
 
 
 def _check_seeds(verb: str, seeds: list[int]) -> None:
-  if not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in seeds):
+  if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) and 0 <= seed < 2**32 for seed in seeds):
     raise ValueError(f'--seeds {seeds} must be whole numbers in 0..{2**32 - 1}')
   if verb in ('swap', 'interpolate') and len(seeds) < 2:
     raise ValueError(f'{verb} needs at least two people; give --seeds 1,2')
@@ -73,8 +80,8 @@ def _check_video(settings: Mapping[str, object]) -> None:
   if not settings['show'] or any(kind not in SHOWN for kind in settings['show']):
     raise ValueError(f'--show {",".join(settings["show"])} must be some of {", ".join(SHOWN)}')
   frames = round(settings['seconds'] * settings['fps'])
-  if not 1 <= frames <= _MOST_VIEWS:
-    raise ValueError(f'--seconds {settings["seconds"]:g} at --fps {settings["fps"]} are {frames} frames; ask for 1 to {_MOST_VIEWS}')
+  if not 1 <= frames <= _MOST_FRAMES:
+    raise ValueError(f'--seconds {settings["seconds"]:g} at --fps {settings["fps"]} are {frames} frames; ask for 1 to {_MOST_FRAMES}')
   if settings['format'] == 'mp4' and importlib.util.find_spec('av') is None:
     raise ValueError("mp4 needs PyAV; pip install av (or -e '.[video]'), or ask for --format webp")
 
@@ -110,3 +117,17 @@ def check_free(path: pathlib.Path, overwrite: bool) -> None:
       raise ValueError(f'{file} is a folder; give another --name')
     if file.exists() and not overwrite:
       raise ValueError(f'{file} exists; --overwrite replaces it, --name gives another name')
+
+
+def check_memory(verb: str, settings: Mapping[str, object], num_views: int) -> None:
+  """ValueError if views that have to be in memory together would not fit; frames of .mp4 go as they come.
+
+  Args:
+    verb: what is drawn.
+    settings: of it, complete.
+    num_views: that it takes.
+  """
+  pixels = num_views * settings['size']**2
+  if pixels > _MOST_PIXELS and not (verb == 'video' and settings['format'] == 'mp4'):
+    raise ValueError(f'{num_views} views of --size {settings["size"]} are {pixels} pixels, more than {_MOST_PIXELS}; ask for a smaller '
+                     f'--size or {"mp4" if verb == "video" else "fewer people"}')

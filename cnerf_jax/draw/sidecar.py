@@ -39,6 +39,8 @@ def read(path: str | os.PathLike) -> dict:
     missing = [name for name in _FIELDS if name not in record]
     if missing or record['format'] != FORMAT:
       raise ValueError(f'it lacks {", ".join(missing)}' if missing else f'its format is {record["format"]}, this version reads {FORMAT}')
+    if not isinstance(record['settings'], dict) or not isinstance(record['made_with'], dict):
+      raise ValueError('its settings are no table')
     if pathlib.Path(record['picture']).name != record['picture'] or 'parameters_sha256' not in record['model']:
       raise ValueError('its picture or model is no name of ours')
     return record

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnerf_jax import pretrained
 from cnerf_jax import semantics
+from cnerf_jax.draw import checks
 from cnerf_jax.draw import film
 from cnerf_jax.draw import models
 from cnerf_jax.draw import renderer as renderer_lib
@@ -69,6 +70,7 @@ def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = 
       model, image_size=settings['size'], num_samples=settings['samples'], num_importance=settings['importance'],
       quantities=composer.quantities)
   shots = composer.shots()
+  checks.check_memory(verb, settings, len(shots))
   data, pixels = composer.compose(_views(renderer, shots, verb))
   return Drawing(verb, settings, model, parameters, data, pixels)
 

@@ -89,6 +89,18 @@ def test_a_changed_picture_or_model_is_found(drawn, model, model_file, tmp_path,
   assert code == 1 and 'other parameters' in error
 
 
+@pytest.mark.parametrize('changes, message', [
+    (dict(seeds='three'), '--seeds three must be whole numbers'), (dict(truncation=None), '--truncation None must be in 0..2'),
+    (dict(size='large'), '--size large must be'), (dict(model=None), '--model None must be'),
+    (dict(colour='red'), 'colour are missing or too many')])
+def test_an_edited_json_is_refused_in_a_line(drawn, tmp_path, capsys, changes, message):
+  """Protects from a traceback: settings that no command line would have let through."""
+  record = record_of(drawn['views'])
+  (tmp_path / 'views.json').write_text(json.dumps(record | {'settings': record['settings'] | changes}))
+  code, _, error = said(capsys, 'repeat', tmp_path / 'views.json')
+  assert code == 1 and message in error and error.count('\n') == 0
+
+
 def test_a_person_is_its_seed(model, drawn, model_file, tmp_path, capsys):
   """Protects `--seeds`: the person of a seed is the same among others and alone, and that of `draw_styles`."""
   import jax
@@ -129,6 +141,7 @@ REFUSALS = [
     (['views', '--name', '../x'], 1, "--name '../x' must be letters"),
     (['video', '--seconds', '500', '--fps', '60', '--format', 'webp'], 1, 'are 30000 frames; ask for 1 to 4000'),
     (['video', '--show', 'image,smell', '--format', 'webp'], 1, '--show image,smell must be some of image, mask, depth, normals'),
+    (['views', '--model', 'TINY', '--size', '2048'], 1, '10 views of --size 2048 are 41943040 pixels, more than 33554432; ask for a smaller'),
     (['views', '--seeds', '3-1'], 2, 'must rise'),
     (['views', '--seeds', 'three'], 2, "'three' is no list of seeds; write 3 or 1-6 or 1,4,9"),
     (['video', '--path', 'spiral'], 2, "invalid choice: 'spiral'"),
