@@ -27,8 +27,7 @@ def save_full_model(path: pathlib.Path) -> None:
   """A model of configs/ffhq12.py with its first parameters."""
   config = ffhq12.get_config()
   generator = players_lib.make_players(config).generator
-  styles = jnp.zeros((1, generator.num_classes, 2, generator.style_dim))
-  params = jax.jit(generator.init)(jax.random.key(0), styles)
+  params = jax.jit(generator.init)(jax.random.key(0), jnp.zeros((1, generator.latent_dim)))
   pretrained.save(path, pretrained.Model(
       generator, params, class_set=config.data.class_set, image_size=config.image_size, num_samples=config.num_samples,
       azimuth_std=config.camera.azimuth_std, elevation_std=config.camera.elevation_std, elevation_mean=config.camera.elevation_mean))
