@@ -34,7 +34,18 @@ def cast_rays(camera: camera_lib.Camera, *, image_size: int) -> Rays:
   """Rays of every pixel of a square image, through the pixel centres, top row first, left column first."""
   pixel = jnp.arange(image_size, dtype=jnp.float32) + 0.5 - image_size / 2
   x, y = jnp.meshgrid(pixel, -pixel, indexing='xy')
-  x, y = x.reshape(-1), y.reshape(-1)
+  return _cast_rays_through(camera, x.reshape(-1), y.reshape(-1), image_size)
+
+
+def cast_pixel_rays(camera: camera_lib.Camera, pixels: Int[Array, 'rays'], *, image_size: int) -> Rays:
+  """Rays of some pixels of a square image, by row-major index, the same pixels for each camera; the others are not computed."""
+  x = (pixels % image_size).astype(jnp.float32) + 0.5 - image_size / 2
+  y = image_size / 2 - 0.5 - (pixels // image_size).astype(jnp.float32)
+  return _cast_rays_through(camera, x, y, image_size)
+
+
+def _cast_rays_through(camera: camera_lib.Camera, x: Float[Array, 'rays'], y: Float[Array, 'rays'], image_size: int) -> Rays:
+  """Rays through points of the image, pixels from its centre, y up."""
   focal_pixels = image_size * camera.focal[..., None]
   in_camera = jnp.stack([x / focal_pixels, y / focal_pixels, jnp.broadcast_to(-1.0, x.shape) * jnp.ones_like(focal_pixels)], axis=-1)
   rotation, position = camera.cam_to_world[..., :3], camera.cam_to_world[..., 3]

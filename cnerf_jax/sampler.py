@@ -84,7 +84,7 @@ def radiance_field(
 def render(
     generator: Generator, params, styles: Float[Array, '*batch classes 2 style_dim'], camera: Camera, *,
     image_size: int, num_samples: int, key: Array | None = None,
-    classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None,
+    classes: Sequence[int] | None = None, class_weights: Float[Array, 'classes'] | None = None, num_importance: int = 0,
     num_chunks: int | None = None, mesh: jax.sharding.Mesh | None = None,
 ) -> Rendering:
   """Images of portraits.
@@ -100,11 +100,14 @@ def render(
     styles: per class, shape and texture, as from `map_latents`. No leading axis draws one portrait.
     camera: one camera for all portraits or one for each, of any size: its focal length is in sides of the image.
     image_size: height and width in pixels.
-    num_samples: samples along a ray.
+    num_samples: samples along a ray, at even distances.
     key: jitters the samples, one uniform number per ray; no jitter if None.
     classes: draw only these classes: their colour terms and masks, with the whole geometry. All if None.
     class_weights: the same as an array that may be traced: a factor on each class's colour term and mask, instead of `classes`.
-    num_chunks: rays are rendered in this many chunks, one after another; None chooses it so that a chunk's activations stay small.
+    num_importance: further samples along a ray, where the weights of the even ones are (rendering/importance_sampling.py); at equal time
+      far closer to many even samples than more even samples are.
+    num_chunks: rays are rendered in this many chunks, one after another; None chooses it so that a chunk's activations stay small,
+      at any image_size.
     mesh: devices of one axis over which the rays are cut; all on one device if None. A CPU's cores count as devices after
       XLA_FLAGS=--xla_force_host_platform_device_count=CORES, and draw an image faster so than together (docs/performance.md).
 
@@ -115,17 +118,21 @@ def render(
     ValueError: if shapes don't fit, a size is too small, a class does not exist, classes and class_weights are both given, or the
       rays don't divide over the mesh or into the chunks.
   """
-  _check_sizes(generator, styles, image_size, num_samples, 1 if mesh is None else mesh.size)
+  num_devices = 1 if mesh is None else mesh.size
+  _check_sizes(generator, styles, image_size, num_samples, num_importance, num_devices)
   batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
   styles, camera = _flat_batch(styles, 3, batch_shape), _flat_cameras(camera, batch_shape)
   field = radiance_field(generator, params, styles, classes, class_weights)
   jitter_shape = (styles.shape[0], image_size**2)
   jitter = jnp.zeros(jitter_shape) if key is None else jax.random.uniform(key, jitter_shape)
   rays, distances = rays_lib.sample_rays(camera, jitter, image_size=image_size, num_samples=num_samples)
+  num_rays = image_size**2 // num_devices
   if num_chunks is None:
-    activations_per_ray = styles.shape[0] * num_samples * generator.num_classes * generator.width
-    num_chunks = volume_rendering.choose_num_chunks(image_size**2 // (1 if mesh is None else mesh.size), activations_per_ray)
-  rendering = _renderer(num_chunks, mesh)(field, rays, distances)
+    activations_per_ray = styles.shape[0] * max(num_samples, num_importance) * generator.num_classes * generator.width
+    num_chunks, num_rays = volume_rendering.plan_chunks(num_rays, activations_per_ray)
+  rays, distances = volume_rendering.pad_rays((rays, distances), num_rays * num_devices)
+  rendering = _renderer(num_chunks, num_importance, mesh)(field, rays, distances)
+  rendering = jax.tree.map(lambda x: x[:, :image_size**2], rendering)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
 
 
@@ -139,23 +146,25 @@ def surface(
     params: its parameters.
     styles: those of the rendering.
     camera: that of the rendering.
-    rendering: of `render`, of the whole portrait and without jitter (key None).
+    rendering: of `render`, of the whole portrait.
 
   Returns:
     A Surface with axes [*batch, height, width, ...].
   """
-  *batch_shape, image_size, _, num_samples = rendering.sdf.shape
+  *batch_shape, image_size, _, _ = rendering.sdf.shape
   flat = lambda x: x.reshape((math.prod(batch_shape), image_size**2) + x.shape[len(batch_shape) + 2:])
   camera = _flat_cameras(camera, tuple(batch_shape))
   field = radiance_field(generator, params, _flat_batch(styles, 3, tuple(batch_shape)))
-  rays, distances = rays_lib.sample_rays(
-      camera, jnp.zeros((math.prod(batch_shape), image_size**2)), image_size=image_size, num_samples=num_samples)
-  num_chunks = volume_rendering.choose_num_chunks(image_size**2, math.prod(batch_shape) * generator.num_classes * generator.width)
-  found = volume_rendering.find_surface(field, camera, rays, distances, jax.tree.map(flat, rendering), num_chunks=num_chunks)
+  num_chunks, num_rays = volume_rendering.plan_chunks(
+      image_size**2, math.prod(batch_shape) * generator.num_classes * generator.width)
+  rays, rendering = volume_rendering.pad_rays(
+      (rays_lib.cast_rays(camera, image_size=image_size), jax.tree.map(flat, rendering)), num_rays)
+  found = volume_rendering.find_surface(field, camera, rays, rendering, num_chunks=num_chunks)
+  found = jax.tree.map(lambda x: x[:, :image_size**2], found)
   return jax.tree.map(lambda x: x.reshape((*batch_shape, image_size, image_size) + x.shape[2:]), found)
 
 
-def _check_sizes(generator: Generator, styles: Array, image_size: int, num_samples: int, num_devices: int) -> None:
+def _check_sizes(generator: Generator, styles: Array, image_size: int, num_samples: int, num_importance: int, num_devices: int) -> None:
   expected = (generator.num_classes, 2, generator.style_dim)
   if styles.shape[-3:] != expected:
     raise ValueError(f'styles end in shape {styles.shape[-3:]}, this generator needs {expected}; see map_latents')
@@ -163,6 +172,8 @@ def _check_sizes(generator: Generator, styles: Array, image_size: int, num_sampl
     raise ValueError(f'image_size {image_size} must be at least 1 pixel; use that of training, or any other')
   if num_samples < 2:
     raise ValueError(f'num_samples {num_samples} must be at least 2, which bound an interval of a ray; use that of training, or more')
+  if num_importance < 0:
+    raise ValueError(f'num_importance {num_importance} must be at least 0; 0 draws even samples alone')
   if image_size**2 % num_devices:
     raise ValueError(f'{image_size**2} rays do not divide over {num_devices} devices; use a mesh of fewer, or another image_size')
 
@@ -180,9 +191,9 @@ def _flat_cameras(camera: Camera, batch_shape: tuple[int, ...]) -> Camera:
       *(_flat_batch(x, 0, batch_shape) for x in (camera.focal, camera.near, camera.far)))
 
 
-def _renderer(num_chunks: int, mesh: jax.sharding.Mesh | None) -> Callable[..., Rendering]:
+def _renderer(num_chunks: int, num_importance: int, mesh: jax.sharding.Mesh | None) -> Callable[..., Rendering]:
   """(field, rays, distances) → Rendering, in chunks, with the rays cut over the mesh."""
-  draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks)
+  draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks, num_importance=num_importance)
   if mesh is None:
     return draw
   over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])

@@ -1,5 +1,6 @@
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -52,3 +53,12 @@ def test_stratified_distances_stay_in_their_strata():
   ends = [rays.stratified_distances(CAMERA.near, CAMERA.far, jnp.full((2, 16, 6), u)) for u in (0.0, 1.0)]
   np.testing.assert_allclose(ends[0], np.broadcast_to(lower, (2, 16, 6)), rtol=1e-6)
   np.testing.assert_allclose(ends[1], np.broadcast_to(upper, (2, 16, 6)), rtol=1e-6)
+
+
+def test_rays_of_some_pixels_are_those_of_the_image():
+  """Protects strips of large pictures: rays of single pixels are bitwise those of the whole image."""
+  camera = camera_lib.orbit(jnp.array([0.3, -0.2]), 0.1)
+  pixels = jnp.array([0, 7, 8, 30, 63, 63])
+  whole = rays.cast_rays(camera, image_size=8)
+  some = rays.cast_pixel_rays(camera, pixels, image_size=8)
+  jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b[:, pixels]), some, whole)

@@ -195,8 +195,9 @@ def test_unknown_class_is_refused(params, styles, classes):
     (dict(class_weights=1.0), r'class_weights has shape \(\), this generator needs \(3,\)'),
     (dict(image_size=0), 'image_size 0 must be at least 1 pixel'),
     (dict(num_samples=1), 'num_samples 1 must be at least 2'),
+    (dict(num_importance=-1), 'num_importance -1 must be at least 0'),
     (dict(num_chunks=3), '16 rays do not divide into 3 chunks')],
-    ids=['both', 'length', 'number', 'no pixel', 'one sample', 'chunks'])
+    ids=['both', 'length', 'number', 'no pixel', 'one sample', 'less than none', 'chunks'])
 def test_impossible_drawings_are_refused(params, styles, options, message):
   """Protects from a wrong picture or an error deep inside: the value and the rule in one line."""
   with pytest.raises(ValueError, match=message) as error:
@@ -278,3 +279,33 @@ def test_surface_has_the_axes_of_its_rendering(params, styles, rendering):
       left -= weights[-1]
     mean = np.average(distances, weights=weights)
     np.testing.assert_allclose(found.width[ray], np.average((distances - mean)**2, weights=weights)**0.5, rtol=1e-3)
+
+
+def test_importance_adds_samples_around_the_surface(params, styles):
+  """Protects num_importance: samples of both passes, in order, whatever the chunks; the surface follows."""
+  camera = views(*VIEWS)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def draw(num_chunks):
+    rendering = sampler.render(GENERATOR, params, styles, camera, num_importance=3, num_chunks=num_chunks, **SIZE)
+    return rendering, sampler.surface(GENERATOR, params, styles, camera, rendering)
+
+  (found, surface), (cut, _) = draw(None), draw(4)
+  assert found.sdf.shape == found.distances.shape == (2, 4, 4, 7) and (np.diff(found.distances, axis=-1) >= 0).all()
+  assert_same_rendering(cut, found)
+  np.testing.assert_allclose(surface.opacity, 1 - found.last_weight, atol=1e-6)
+
+
+def test_sizes_without_divisors_are_padded(params, styles, monkeypatch):
+  """Protects any image size: 5x5 pixels in chunks that 25 does not divide into are the pixels drawn whole."""
+  camera = views(*VIEWS)
+
+  def draw():
+    rendering = sampler.render(GENERATOR, params, styles, camera, image_size=5, num_samples=4)
+    return rendering, sampler.surface(GENERATOR, params, styles, camera, rendering).normal
+
+  whole, normals = jax.jit(draw)()
+  monkeypatch.setitem(sampler.volume_rendering._ACTIVATIONS_PER_CHUNK, 'cpu', 2 * 4 * K * GENERATOR.width * 4)  # four rays
+  cut, cut_normals = jax.jit(lambda: draw())()
+  assert_same_rendering(cut, whole)
+  np.testing.assert_allclose(cut_normals, normals, atol=1e-4)

@@ -8,6 +8,7 @@ Memory: a `jax.checkpoint`ed map over chunks of rays, so that it does not grow w
 from __future__ import annotations
 
 from collections.abc import Callable
+import functools
 from typing import Protocol
 
 import flax.struct
@@ -18,6 +19,7 @@ from jaxtyping import Array, Float
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
 from cnerf_jax.rendering import density as density_lib
+from cnerf_jax.rendering import importance_sampling
 from cnerf_jax.rendering import surface
 from cnerf_jax.rendering import volume_aggregation
 
@@ -50,6 +52,7 @@ class Rendering:
     depth: [...] expected depth along the camera's axis, world units.
     surface_point: [..., 3] expected point, world.
     sdf: [..., samples] signed distance of the samples, world units.
+    distances: [..., samples] where the samples lie along the unnormalised ray, increasing, world units.
     last_weight: [...] weight of the last sample: what no surface stopped.
   """
 
@@ -58,6 +61,7 @@ class Rendering:
   depth: Float[Array, '*image']
   surface_point: Float[Array, '*image 3']
   sdf: Float[Array, '*image samples']
+  distances: Float[Array, '*image samples']
   last_weight: Float[Array, '*image']
 
 
@@ -74,19 +78,54 @@ def render_rays(
   return aggregate(field.query(points, rays.viewdirs), field.density_beta, rays, distances)
 
 
+def render_rays_by_importance(
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_importance: int
+) -> Rendering:
+  """`render_rays`, then `num_importance` more samples a ray where the weights are; those of both passes are aggregated together."""
+  first = field.query(sample_points(rays, distances), rays.viewdirs)
+  weights = sample_weights(first.sdf, field.density_beta, rays, distances)
+  further = importance_sampling.importance_distances(weights, distances, num_importance=num_importance)
+  second = field.query(sample_points(rays, further), rays.viewdirs)
+  both = jnp.concatenate([distances, further], axis=-1)
+  order = jnp.argsort(both, axis=-1)
+
+  def merge(x, y):
+    x = jnp.concatenate([x, y], axis=2)
+    return jnp.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 3)), axis=2)
+
+  return aggregate(jax.tree.map(merge, first, second), field.density_beta, rays, jnp.take_along_axis(both, order, axis=-1))
+
+
+def sample_weights(
+    sdf: Float[Array, 'batch rays samples'], density_beta: Float[Array, ''], rays: rays_lib.Rays,
+    distances: Float[Array, 'batch rays samples'],
+) -> Float[Array, 'batch rays samples']:
+  """Aggregation weights of the samples of rays."""
+  density = density_lib.density_from_sdf(sdf, density_beta)
+  return volume_aggregation.aggregation_weights(density, volume_aggregation.interval_lengths(distances, rays.directions))
+
+
 def aggregate(
     sample, density_beta: Float[Array, ''], rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples']) -> Rendering:
   """What rays see of the field's answers (`Field.query`) at their samples."""
-  density = density_lib.density_from_sdf(sample.sdf, density_beta)
-  deltas = volume_aggregation.interval_lengths(distances, rays.directions)
-  weights = volume_aggregation.aggregation_weights(density, deltas)
+  weights = sample_weights(sample.sdf, density_beta, rays, distances)
   return Rendering(
       rgb=2 * volume_aggregation.accumulate(weights, sample.color) - 1,
       semantic_mask=volume_aggregation.accumulate(weights, sample.mask_scores),
       depth=surface.expected_depth(weights, distances),
       surface_point=surface.expected_surface_point(weights, sample_points(rays, distances)),
       sdf=sample.sdf,
+      distances=distances,
       last_weight=weights[..., -1])
+
+
+def _activation_budget() -> int:
+  return _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
+
+
+def fitting_rays(num_rays: int, activations_per_ray: int) -> int:
+  """The most rays, of num_rays, whose activations of a layer are within the backend's budget; at least 1."""
+  return max(1, min(num_rays, _activation_budget() // activations_per_ray))
 
 
 def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
@@ -96,9 +135,29 @@ def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
     num_rays: rays of an image.
     activations_per_ray: batch * samples * classes * width.
   """
-  budget = _ACTIVATIONS_PER_CHUNK.get(jax.default_backend(), _ACTIVATIONS_PER_CHUNK_ELSEWHERE)
+  budget = _activation_budget()
   fitting = (n for n in range(1, num_rays) if num_rays % n == 0 and num_rays // n * activations_per_ray <= budget)
   return next(fitting, num_rays)
+
+
+def pad_rays(tree, num_rays: int, *, axis: int = 1):
+  """Every leaf with its last ray repeated until there are num_rays, so that any number of rays divides into chunks."""
+  def pad(x):
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (0, num_rays - x.shape[axis])
+    return jnp.pad(x, widths, mode='edge')
+
+  return jax.tree.map(pad, tree)
+
+
+def plan_chunks(num_rays: int, activations_per_ray: int) -> tuple[int, int]:
+  """(chunks, rays with padding): the number of `choose_num_chunks`, or chunks of padded rays where divisors are so few (509 x 509
+  pixels, say) that a chunk would be less than half of what fits."""
+  num_chunks, fitting = choose_num_chunks(num_rays, activations_per_ray), fitting_rays(num_rays, activations_per_ray)
+  if 2 * (num_rays // num_chunks) >= fitting:
+    return num_chunks, num_rays
+  num_chunks = -(-num_rays // fitting)
+  return num_chunks, num_chunks * -(-num_rays // num_chunks)
 
 
 def map_in_chunks(function: Callable, arguments, *, num_chunks: int, axis: int = 1):
@@ -125,15 +184,15 @@ def map_in_chunks(function: Callable, arguments, *, num_chunks: int, axis: int =
 
 
 def render_in_chunks(
-    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_chunks: int
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_chunks: int, num_importance: int = 0,
 ) -> Rendering:
-  """`render_rays` in equal chunks of rays: the same result, with the memory of one chunk."""
-  return map_in_chunks(lambda chunk: render_rays(field, *chunk), (rays, distances), num_chunks=num_chunks)
+  """`render_rays`, or `render_rays_by_importance`, in equal chunks of rays: the same result, with the memory of one chunk."""
+  draw = functools.partial(render_rays_by_importance, num_importance=num_importance) if num_importance else render_rays
+  return map_in_chunks(lambda chunk: draw(field, *chunk), (rays, distances), num_chunks=num_chunks)
 
 
 def find_surface(
-    field: Field, camera: camera_lib.Camera, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], rendering: Rendering, *,
-    num_chunks: int,
+    field: Field, camera: camera_lib.Camera, rays: rays_lib.Rays, rendering: Rendering, *, num_chunks: int,
 ) -> surface.Surface:
   """The surface that rendered rays meet; normals are of the expected surface points, in chunks of rays as those of `render_in_chunks`.
 
@@ -141,12 +200,11 @@ def find_surface(
     field: that was rendered.
     camera: [batch] that the rays come from.
     rays: of the rendering.
-    distances: of the rendering.
     rendering: [batch, rays] of them.
     num_chunks: a divisor of the number of rays.
   """
-  density = density_lib.density_from_sdf(rendering.sdf, field.density_beta)
-  weights = volume_aggregation.aggregation_weights(density, volume_aggregation.interval_lengths(distances, rays.directions))
+  distances = rendering.distances
+  weights = sample_weights(rendering.sdf, field.density_beta, rays, distances)
   normals = map_in_chunks(lambda points: surface.normals(field.sdf, points), rendering.surface_point, num_chunks=num_chunks)
   return surface.Surface(
       normal=jnp.einsum('bij,bri->brj', camera.cam_to_world[..., :3], normals),

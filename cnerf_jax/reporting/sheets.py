@@ -50,7 +50,27 @@ def coloured_normals(normals: Float[np.ndarray, '*batch height width 3']) -> np.
   """
   normals = np.asarray(normals, np.float32)
   length = np.linalg.norm(normals, axis=-1, keepdims=True)
-  return _pixels(normals + np.clip(1 - length, 0, 1))
+  return pixels(normals + np.clip(1 - length, 0, 1))
+
+
+def coloured_depth(depth: Float[np.ndarray, '*batch height width'], *, near: float, far: float) -> np.ndarray:
+  """Depths as grey, from bright at `near` to dark at `far`; uint8 [..., 3]."""
+  grey = 1 - np.clip((np.asarray(depth, np.float32) - near) / max(far - near, 1e-6), 0, 1)
+  return pixels(np.repeat(1.8 * grey[..., None] - 0.9, 3, axis=-1))
+
+
+def coloured_difference(
+    images: Float[np.ndarray, '*batch height width 3'], others: Float[np.ndarray, '*batch height width 3'], *, gain: float = 2.0,
+) -> np.ndarray:
+  """What two pictures in [-1, 1] differ by: white where they don't, the darker the more; uint8 [..., 3].
+
+  Args:
+    images: in [-1, 1].
+    others: to compare with.
+    gain: black is a mean difference over the channels of 2 / gain.
+  """
+  difference = np.abs(np.clip(images, -1, 1) - np.clip(others, -1, 1)).mean(-1, keepdims=True)
+  return pixels(np.repeat(1 - gain * difference, 3, axis=-1))
 
 
 def sample_sheet(
@@ -59,6 +79,7 @@ def sample_sheet(
     normals: Float[np.ndarray, 'identities views height width 3'],
     class_set: semantics.ClassSet, *,
     azimuths: Sequence[float] | None = None,
+    rows: Sequence[str] | None = None,
     title: str = '',
 ) -> Image.Image:
   """One row per identity, one column per view, each cell image | coloured mask | normals, with a legend of the classes.
@@ -69,15 +90,16 @@ def sample_sheet(
     normals: of their surfaces, see `coloured_normals`.
     class_set: gives colours and names.
     azimuths: of the views, radians, for the headings of the columns.
+    rows: names of the identities; their numbers from 1 if None.
     title: a line above all, such as the step.
   """
   images, masks, normals = np.asarray(images), np.asarray(masks), np.asarray(normals)
   if images.ndim != 5 or images.shape[:-1] != masks.shape[:-1] or images.shape != normals.shape:
     raise ValueError(f'images {images.shape}, masks {masks.shape} and normals {normals.shape} must be [I, V, H, W, 3], '
                      '[I, V, H, W, K] and [I, V, H, W, 3] of the same I, V, H, W')
-  cells = np.concatenate([_pixels(images), coloured_mask(masks, class_set), coloured_normals(normals)], axis=-2)
-  rows = [str(index + 1) for index in range(len(images))]
-  return _grid(cells, rows, _headings(azimuths, images.shape[1]), title=title, legend=class_set)
+  cells = np.concatenate([pixels(images), coloured_mask(masks, class_set), coloured_normals(normals)], axis=-2)
+  rows = [str(index + 1) for index in range(len(images))] if rows is None else rows
+  return grid(cells, rows, headings(azimuths, images.shape[1]), title=title, legend=class_set)
 
 
 def class_sheet(
@@ -85,6 +107,7 @@ def class_sheet(
     masks: Float[np.ndarray, 'views height width classes'],
     class_set: semantics.ClassSet, *,
     azimuths: Sequence[float] | None = None,
+    columns: Sequence[str] | None = None,
     title: str = '',
 ) -> Image.Image:
   """What each local generator draws: one row per class, each cell its part of the image | its own mask in its colour.
@@ -94,6 +117,7 @@ def class_sheet(
     masks: semantic masks of the whole rendering.
     class_set: gives colours and names.
     azimuths: of the views, radians, for the headings of the columns.
+    columns: these headings, where views are not of azimuths.
     title: a line above all.
   """
   part_images, masks = np.asarray(part_images), np.nan_to_num(np.asarray(masks, np.float32))
@@ -104,8 +128,9 @@ def class_sheet(
   own_masks = np.clip(np.moveaxis(masks, -1, 0), 0, 1)[..., None]
   colours = np.asarray(class_set.palette, np.float32)[:, None, None, None, :]
   tinted = np.rint(colours * own_masks + 255 * (1 - own_masks)).astype(np.uint8)
-  cells = np.concatenate([_pixels(part_images), tinted], axis=-2)
-  return _grid(cells, list(class_set.classes), _headings(azimuths, part_images.shape[1]), title=title,
+  cells = np.concatenate([pixels(part_images), tinted], axis=-2)
+  columns = headings(azimuths, part_images.shape[1]) if columns is None else columns
+  return grid(cells, list(class_set.classes), columns, title=title,
                swatches=class_set.palette)
 
 
@@ -116,15 +141,16 @@ def save(image: Image.Image, path: str | os.PathLike) -> None:
   atomic_files.write_bytes(path, buffer.getvalue())
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
+def pixels(images: Float[np.ndarray, '*batch height width channels']) -> np.ndarray:
   """Images in [-1, 1] as 8-bit pixels; values that are not finite become magenta, so that they are seen."""
   images = np.asarray(images, np.float32)
   broken = ~np.isfinite(images).all(-1, keepdims=True)
-  pixels = np.rint(np.clip(np.nan_to_num(images) * 0.5 + 0.5, 0, 1) * 255)
-  return np.where(broken, np.array([255, 0, 255]), pixels).astype(np.uint8)
+  whole = np.rint(np.clip(np.nan_to_num(images) * 0.5 + 0.5, 0, 1) * 255)
+  return np.where(broken, np.array([255, 0, 255]), whole).astype(np.uint8)
 
 
-def _headings(azimuths: Sequence[float] | None, num_views: int) -> list[str]:
+def headings(azimuths: Sequence[float] | None, num_views: int) -> list[str]:
+  """Azimuths (radians) in degrees for the columns of a sheet, or numbers of views if there are none."""
   if azimuths is None:
     return [f'view {index + 1}' for index in range(num_views)]
   if len(azimuths) != num_views:
@@ -136,13 +162,22 @@ def _font() -> ImageFont.ImageFont:
   return ImageFont.load_default(size=_TEXT_PIXELS)
 
 
-def _grid(
+def grid(
     cells: np.ndarray, rows: Sequence[str], columns: Sequence[str], *,
     title: str = '',
     legend: semantics.ClassSet | None = None,
     swatches: Sequence[tuple[int, int, int]] | None = None,
 ) -> Image.Image:
-  """Cells [rows, columns, height, width, 3], pictures side by side, on paper with headings."""
+  """A sheet of cells on paper.
+
+  Args:
+    cells: uint8 [rows, columns, height, width, 3]; those of less than MIN_CELL_PIXELS are enlarged, whole pixels.
+    rows: their names.
+    columns: their headings.
+    title: a line above all.
+    legend: names and colours of its classes are put below.
+    swatches: a colour beside the name of each row.
+  """
   height, width = cells.shape[2:4]
   enlarge = max(1, math.ceil(MIN_CELL_PIXELS / height))
   cells = cells.repeat(enlarge, axis=2).repeat(enlarge, axis=3)
