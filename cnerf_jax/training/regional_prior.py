@@ -4,12 +4,14 @@ Real portraits give latents e of the classes that they show, and which those are
 
   Cov(1[u_k > t_k], x) = phi(t_k) Cov(u_k, x)   for x jointly normal with u_k,  phi the normal density,
 
-so covariances with u follow from those with presence. A latent's moments are over the portraits that show its class; a pair's over those that
+so covariances of u with latents follow from those with presence; those of two classes' u are what makes both as often there together as in
+the portraits (where glasses hide the eyes, say). A latent's moments are over the portraits that show its class; a pair's over those that
 show both, and count the less the fewer they are.
 """
 
 from __future__ import annotations
 
+import itertools
 import statistics
 
 from jaxtyping import Bool, Float
@@ -20,7 +22,8 @@ from cnerf_jax.models import regional_mapping
 _NORMAL = statistics.NormalDist()
 _FEW = 30.0  # portraits at which half of a covariance is believed
 _SMALLEST_VARIANCE = 1e-3  # of the sum in any direction, so that it has a Cholesky factor
-_LARGEST_CORRELATION = 0.9  # of the presence of a class with anything
+_LARGEST_CORRELATION = 0.9  # of the presence of a class with a latent
+_CORRELATIONS = np.tanh(np.linspace(-4.0, 4.0, 801))  # that two presences may have, dense at the ends
 # A class seen on fewer or more than these fractions of portraits is never or always there: a person has eyes, also where hair hides them.
 _NEVER, _ALWAYS = 1e-3, 0.9
 
@@ -55,8 +58,10 @@ def fit(
   with_latents = np.clip(with_latents, -_LARGEST_CORRELATION * deviation, _LARGEST_CORRELATION * deviation)
   own = np.repeat(np.eye(num_classes, dtype=bool), means.shape[1] // num_classes, axis=1)
   with_latents[own] = 0  # a latent is known only where its class is there
-  pairs = presence.T @ presence / len(present) / density[:, None] / density[None, :]
-  of_presence = np.where(np.eye(num_classes, dtype=bool), 1.0, np.clip(pairs, -_LARGEST_CORRELATION, _LARGEST_CORRELATION))
+  together = presence.T @ presence / len(present)
+  of_presence = np.eye(num_classes)
+  for k, l in itertools.combinations(np.flatnonzero(varies), 2):
+    of_presence[k, l] = of_presence[l, k] = _correlation(together[k, l], threshold[k], threshold[l])
   whole = np.block([[of_presence, with_latents], [with_latents.T, covariance]])
   return (np.concatenate([np.zeros(num_classes), mean]).astype(np.float32), _definite(whole).astype(np.float32),
           threshold.astype(np.float32))
@@ -67,6 +72,16 @@ def _threshold(fraction: float) -> float:
   if _NEVER <= fraction <= _ALWAYS:
     return _NORMAL.inv_cdf(1 - fraction)
   return regional_mapping.ALWAYS if fraction > _ALWAYS else -regional_mapping.ALWAYS
+
+
+def _correlation(covariance: float, threshold: float, other: float) -> float:
+  """Of a bivariate normal whose coordinates exceed these thresholds with this covariance, which is the integral of its density at the
+  thresholds over the correlation (Plackett 1954)."""
+  r = _CORRELATIONS
+  rest = 1 - r**2
+  density = np.exp(-(threshold**2 - 2 * r * threshold * other + other**2) / (2 * rest)) / (2 * np.pi * np.sqrt(rest))
+  integral = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(r))])
+  return float(np.interp(covariance, integral - np.interp(0.0, r, integral), r))
 
 
 def _definite(covariance: np.ndarray) -> np.ndarray:

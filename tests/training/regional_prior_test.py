@@ -34,6 +34,19 @@ def test_moments_are_those_of_the_people():
   assert np.abs(covariance[1, 5:7]).max() < 1e-3  # nothing is known of a class's own latents where it is not
 
 
+def test_presences_are_together_as_often_as_in_the_portraits():
+  """Protects people from having neither eyes nor the glasses that hide them: pairs of classes are there together as often as in the data,
+  also where one excludes the other."""
+  rng = np.random.default_rng(0)
+  first = rng.uniform(size=50_000) < 0.25
+  present = np.stack([first, ~first, rng.uniform(size=first.size) < np.where(first, 0.6, 0.3), np.ones_like(first)], axis=-1)
+  latents = rng.normal(size=(first.size, 8))
+  mean, covariance, threshold = regional_prior.fit(latents, np.ones_like(latents), present)
+  drawn = rng.multivariate_normal(mean, covariance, 50_000)[:, :4] > threshold
+  together = lambda present: present.T.astype(float) @ present / len(present)
+  np.testing.assert_allclose(together(drawn), together(present), atol=0.015)
+
+
 def test_a_few_people_still_give_a_gaussian():
   """Protects small data sets: from a dozen portraits comes a covariance that has a Cholesky factor, of finite numbers."""
   mean, covariance, threshold = regional_prior.fit(*draw(12))
