@@ -71,9 +71,9 @@ def served(model, tmp_path_factory):
   thread.join(30)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def browser():
-  """Headless Chromium."""
+  """Headless Chromium; no longer than a module needs it, since Playwright keeps an event loop, beside which asyncio.run refuses to."""
   sync_api = pytest.importorskip('playwright.sync_api', reason="no playwright; pip install '.[test]'")
   with sync_api.sync_playwright() as playwright:
     found = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
