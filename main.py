@@ -66,6 +66,8 @@ _PARAMS = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'With --mode=viewpoints: the prepared photographs (--config.data.dir in training); viewpoints.json is written there.')
 
+_MOST_EDITED = 64  # people whose classes are swapped
+
 
 def prepare(data: loader.DataSet) -> None:
   """Makes the data set on first use: the first process, then those that don't share its disk."""
@@ -130,7 +132,8 @@ def _score(config, params, step: int, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)
   evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
-  print(scores_lib.format_table(evaluator.evaluate(params, step, folder)))
+  num_edited = min(4 * config.evaluation.num_edited_people, _MOST_EDITED)  # there is time, unlike at the end of training
+  print(scores_lib.format_table(evaluator.evaluate(params, step, folder, num_edited_people=num_edited)))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
   print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
 
