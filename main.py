@@ -66,7 +66,6 @@ _PARAMS = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'With --mode=viewpoints: the prepared photographs (--config.data.dir in training); viewpoints.json is written there.')
 
-_MOST_EDITED = 64  # people whose classes are swapped
 
 
 def prepare(data: loader.DataSet) -> None:
@@ -132,8 +131,8 @@ def _score(config, params, step: int, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)
   evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
-  num_edited = min(4 * config.evaluation.num_edited_people, _MOST_EDITED)  # there is time, unlike at the end of training
-  print(scores_lib.format_table(evaluator.evaluate(params, step, folder, num_edited_people=num_edited)))
+  scores = evaluator.evaluate(params, step, folder, num_edited_people=config.evaluation.num_edited_people)
+  print(scores_lib.format_table(scores))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
   print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
 

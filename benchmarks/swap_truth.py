@@ -188,13 +188,13 @@ def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'unexpected arguments {argv[1:]}; every option starts with --')
   if (_WORKDIR.value is None) == (_PARAMS.value is None) or (_PARAMS.value is None) != (_ENCODER.value is None):
-    raise app.UsageError('give --workdir, the folder of a run with an encoder, or both --params and --encoder, files of a model and its encoder')
+    raise app.UsageError('give --workdir, the folder of a run with an encoder, or both --params and --encoder, files of one run')
   dilation, record_size = 'exclusive', None
   try:
     if _WORKDIR.value is not None:
       data = workdir_lib.load_config(_WORKDIR.value).data
       if data.name != 'portraits':
-        raise app.UsageError(f'{_WORKDIR.value} was trained on {data.name}; only portraits can be edited exactly, give a run that was trained on them')
+        raise app.UsageError(f'{_WORKDIR.value} was trained on {data.name}; only portraits can be edited exactly, give a run of those')
       dilation, record_size = data.dilation, data.record_size
     encoder = pretrained.load_encoder(_ENCODER.value or _WORKDIR.value)
     model = pretrained.load(_PARAMS.value or _WORKDIR.value)

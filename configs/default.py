@@ -161,8 +161,8 @@ FIELDS: fields.Table = dict(
     evaluation=dict(
         num_images=whole(2_048, 'samples, and as many real portraits, that are compared', least=2),
         num_edited_people=whole(
-            64, 'people whose classes are swapped at the end of training, to see whether edits stay local; four times as many, but at most '
-            '64, with --mode=evaluate; 0: none', most=64),
+            64, 'people whose classes are swapped, to see whether edits stay local, at the end of training and with --mode=evaluate; 0: none',
+            most=64),
         num_oracle_images=whole(10_000, 'real portraits that the oracle learns from', least=1),
         oracle=dict(
             steps=whole(600, 'of its training', least=1),

@@ -234,7 +234,7 @@ def summary(report: Mapping[str, Any] | None) -> dict[str, float | None]:
 def format_table(report: Mapping[str, Any]) -> str:
   """The report as a text table, for printing."""
   lines = [
-      f'edits: each class swapped among {report["people"]} people, {report["views"]} views; locality: squared change inside / all (1: none leaks);',
+      f'edits: every class swapped among {report["people"]} people, {report["views"]} views; locality: squared change inside / all;',
       'outside: 99th percentile of the change there, 8-bit steps; effect: change inside / difference of the two people there;',
       'distance of people with both swapped from real ones, images and masks (before the swap)',
       f'{"":<12}{"":>6}{"locality":>18}{"outside":>18}{"effect":>18}{"images":>16}{"masks":>16}',

@@ -69,12 +69,12 @@ def test_an_exact_swap_has_no_error(measure):
     inside, outside = rows[region][kind]['inside'], rows[region][kind]['outside']
     assert inside['error'] < 1e-3 and inside['floor'] < 1e-3 and inside['ceiling'] > 3 and inside['normalised'] < 1e-3, (region, kind)
     assert outside['error'] < 1e-3 and outside['ceiling'] < 1, (region, kind)
-  assert rows['hat']['texture'] == pytest.approx(  # nobody who wears a hat gets the colours of another
-      {'pairs': 0, **{part: dict.fromkeys(('error', 'floor', 'ceiling', 'normalised'), math.nan) for part in ('inside', 'outside')}}, nan_ok=True)
+  hat = rows['hat']['texture']  # nobody who wears one gets the colours of another
+  assert hat['pairs'] == 0 and all(math.isnan(value) for part in ('inside', 'outside') for value in hat[part].values())
 
 
 def test_no_edit_is_the_ceiling_and_an_edit_elsewhere_is_seen_outside(measure):
-  """Protects the one, and from leaks: a swap that does nothing scores 1; one that repaints the background too has the right inside but errs outside."""
+  """Protects the one, and from leaks: a swap that does nothing scores 1; one that repaints the background too errs outside alone."""
   nothing = measure(lambda vectors, donors, region, kind: vectors)['mouth']['both']
   assert nothing['inside']['normalised'] == pytest.approx(1) and nothing['inside']['error'] == nothing['inside']['ceiling']
 
@@ -107,7 +107,7 @@ def make_model(size=4, **changes):
 
 
 def test_a_model_encodes_and_draws_in_calls_of_one_size():
-  """Protects the plumbing: styles are those of the mean latents, seen from the cameras asked for, and only the class of the region is swapped."""
+  """Protects the plumbing: styles are those of the mean latents, any number is drawn, and only the class of the region is swapped."""
   model, encoder = make_model()
   encode, render = swap_truth.functions(model, encoder)
   random = np.random.default_rng(0)
