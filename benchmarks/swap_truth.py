@@ -1,4 +1,4 @@
-"""Does a swap of styles give what it should? python -m benchmarks.swap_truth --workdir=RUN, or --params=FILE --encoder=FILE
+"""Does a swap of styles give what it should? python -m benchmarks.swap_truth --workdir=RUN [--step=0], or --params=FILE --encoder=FILE
 
 Only procedural portraits know the answer: person A with B's nose can be drawn exactly (`data_pipeline/portraits/edits.py`). A and B, whom no
 training has seen, are encoded as the run's encoder sees them, A gets B's styles of a class, and what the generator draws is compared with the
@@ -197,7 +197,7 @@ def main(argv):
         raise app.UsageError(f'{_WORKDIR.value} was trained on {data.name}; only portraits can be edited exactly, give a run of those')
       dilation, record_size = data.dilation, data.record_size
     encoder = pretrained.load_encoder(_ENCODER.value or _WORKDIR.value)
-    model = pretrained.load(_PARAMS.value or _WORKDIR.value)
+    model = pretrained.load(_PARAMS.value or _WORKDIR.value, step=_STEP.value)
   except (ValueError, OSError) as error:
     raise app.UsageError(str(error)) from error
   encode, render = functions(model, encoder)
@@ -210,6 +210,7 @@ def main(argv):
 
 if __name__ == '__main__':
   _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of a run on portraits that began with VAE pretraining, which has its encoder.')
+  _STEP = flags.DEFINE_integer('step', None, 'Saved step of the run, 0 after pretraining; the newest sound one by default.', lower_bound=0)
   _PARAMS = flags.DEFINE_string('params', None, 'File of parameters, instead of a run; with --encoder.')
   _ENCODER = flags.DEFINE_string('encoder', None, 'File of the encoder of the same run.')
   _PAIRS = flags.DEFINE_integer('pairs', 64, 'Pairs of people.', lower_bound=1)

@@ -48,7 +48,7 @@ def test_nothing_changes_outside_the_region(pairs, region, what):
   else:
     inside = locality.dilate(shown, 2)
     assert np.square(change * inside).sum() > 0.98 * np.square(change).sum()
-    assert (change * ~inside > 8).mean() < 2e-3
+    assert (change * ~inside > 8).mean() < 5e-3
 
 
 def test_all_else_stays_as_it_was():

@@ -16,12 +16,12 @@ SHAPE, TEXTURE = 0, 1
 BADGE_AREA = (slice(2, 6), slice(2, 6))
 
 
-def people(*blocks, badge=(0, 0)):
+def people(*blocks, badge=None):
   """Styles [people, 3, 2, 2] by (width, colour) of each one's block, and whether each wears a badge."""
   styles = np.zeros((len(blocks), 3, 2, 2), np.float32)
   for one, (width, colour) in enumerate(blocks):
     styles[one, BLOCK, SHAPE, 0], styles[one, BLOCK, TEXTURE, 0] = width, colour
-    styles[one, BADGE, SHAPE, 0] = badge[one]
+    styles[one, BADGE, SHAPE, 0] = badge is not None and badge[one]
   return styles
 
 
