@@ -67,6 +67,7 @@ _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'With --mode=viewpoints: the prepared photographs (--config.data.dir in training); viewpoints.json is written there.')
 
 
+
 def prepare(data: loader.DataSet) -> None:
   """Makes the data set on first use: the first process, then those that don't share its disk."""
   processes.first_alone(data.prepare)
@@ -130,7 +131,8 @@ def _score(config, params, step: int, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)
   evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
-  print(scores_lib.format_table(evaluator.evaluate(params, step, folder)))
+  scores = evaluator.evaluate(params, step, folder, num_edited_people=config.evaluation.num_edited_people)
+  print(scores_lib.format_table(scores))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
   print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')
 

@@ -145,6 +145,12 @@ def _vae_pretraining(config, mesh) -> Iterator[str]:
            'the pixels of an image')
 
 
+def _edited_people(config, mesh) -> Iterator[str]:
+  del mesh
+  if config.evaluation.num_edited_people == 1:
+    yield 'evaluation.num_edited_people 1 leaves nobody to swap with; use at least 2, or 0 to leave edits out'
+
+
 def _said(check_one: Callable, *arguments) -> Iterator[str]:
   """What a check of another module says."""
   try:
@@ -160,4 +166,5 @@ _RULES = (
     (('image_size', 'coarse_to_fine', 'num_chunks', 'global_discriminator', 'semantic_discriminator'), _sizes),
     (('r1_fraction',), _r1_fraction),
     (('vae_pretraining', 'generator', 'image_size', 'camera'), _vae_pretraining),
+    (('evaluation',), _edited_people),
 )

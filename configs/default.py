@@ -163,6 +163,9 @@ FIELDS: fields.Table = dict(
     keep_checkpoints=whole(3, 'newest checkpoints that stay, besides the best', least=1),
     evaluation=dict(
         num_images=whole(2_048, 'samples, and as many real portraits, that are compared', least=2),
+        num_edited_people=whole(
+            64, 'people whose classes are swapped, to see whether edits stay local, at the end of training and with --mode=evaluate; 0: none',
+            most=64),
         num_oracle_images=whole(10_000, 'real portraits that the oracle learns from', least=1),
         oracle=dict(
             steps=whole(600, 'of its training', least=1),

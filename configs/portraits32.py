@@ -36,6 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.evaluate_every = 200
   config.evaluation.num_images = 512
   config.evaluation.num_oracle_images = 4_000
+  config.evaluation.num_edited_people = 8
   config.evaluation.oracle.steps = 400
   config.checkpoint_every = 100
   return config.lock()

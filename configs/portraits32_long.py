@@ -16,4 +16,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.ema_half_life_images = 2_000.0
   config.sheet_every = 250
   config.evaluate_every = 500
+  config.evaluation.num_edited_people = 32
   return config.lock()

@@ -39,6 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.checkpoint_every = 2
   config.evaluation.num_images = 32
   config.evaluation.num_oracle_images = 64
+  config.evaluation.num_edited_people = 2
   config.evaluation.oracle.steps = 10
   config.evaluation.oracle.batch_size = 8
   return config.lock()

@@ -27,6 +27,7 @@ from cnerf_jax.evaluation import class_areas
 from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import diversity
 from cnerf_jax.evaluation import geometry
+from cnerf_jax.evaluation import locality
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
@@ -51,6 +52,7 @@ def evaluate(
     earlier: Mapping[str, Any] | None = None,
     limits: Mapping[str, float] = bars.BARS,
     sample_depth: Sample | None = None,
+    edits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
   """Scores a generator.
 
@@ -66,13 +68,14 @@ def evaluate(
       sampling the untrained generator.
     limits: what has to be reached, by score.
     sample_depth: as `sample`, with `depth`, `surface_width` and `opacity` instead of the image; without it nothing is said of geometry.
+    edits: what `locality.measure` found, if it was measured.
 
   Returns:
     A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
     floor, ceiling, normalised), `classes` (by name, see `class_table.class_rows`), `mask_agreement` (over large
     classes), `mask_agreement_all`, `rare_agreement` (value, on_real, classes), `azimuth`, `elevation`, `oracle` (its
     accuracy by split), `geometry` (see `geometry.measure`; None for classes without a face), `relief` (see
-    `geometry.relief`; None where depth is unknown), `passed` (see `bars.passed`), `all_passed`, `ceilings`,
+    `geometry.relief`; None where depth is unknown), `locality` (the edits, or None), `passed` (see `bars.passed`), `all_passed`, `ceilings`,
     `compared_with` (split, examples, num_samples), `num_samples`.
   """
   compared_with = {'split': real.split, 'examples': len(real.examples['image']), 'num_samples': real.num_samples}
@@ -92,6 +95,7 @@ def evaluate(
   scores['oracle'] = accuracy
   scores['geometry'] = measure_geometry(sample_depth, key, class_set) if sample_depth is not None else None
   scores['relief'] = _relief(sample_depth, key, real, class_set)
+  scores['locality'] = edits
   scores['passed'] = bars.passed(scores, limits)
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
   return scores | {'ceilings': dict(ceilings), 'compared_with': compared_with, 'num_samples': real.num_samples}
@@ -182,7 +186,7 @@ def _normalised(value, floor, ceiling) -> dict[str, float | None]:
 
 def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
   """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ...,
-  `geometry_relief`, `geometry_in_order`, `geometry_fog`, `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
+  `geometry_relief`, `geometry_in_order`, `geometry_fog`, `locality_shape`, ..., `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
   flat = {}
   for name in _DISTANCES:
     flat[name] = scores[name]['value']
@@ -192,6 +196,7 @@ def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
   flat['rare_agreement'] = scores['rare_agreement'] and scores['rare_agreement']['value']
   flat['relief'] = scores['relief'] and scores['relief']['slope']
   flat |= geometry_summary(scores['geometry'])
+  flat |= locality.summary(scores['locality'])
   for name, row in scores['classes'].items():
     flat[f'area_ratio_{name}'] = row['ratio']
     flat[f'presence_ratio_{name}'] = row['fake_presence'] / row['real_presence'] if row['real_presence'] else None
@@ -259,7 +264,8 @@ def format_table(scores: Mapping[str, Any]) -> str:
     lines.append(f'{name:<18}{row["value"]:>8}{"":>24}  {rule}: {_passed_text(row)}'
                  + (f' ({", ".join(row["outside"])})' if row['outside'] else ''))
   passed = [row['passed'] for row in scores['passed'].values()]
-  return '\n'.join([*lines, '', *_class_lines(scores['classes']), f'{sum(passed)} of {len(passed)} bars reached'])
+  edits = [locality.format_table(scores['locality']), ''] if scores['locality'] is not None else []
+  return '\n'.join([*lines, '', *_class_lines(scores['classes']), '', *edits, f'{sum(passed)} of {len(passed)} bars reached'])
 
 
 def _class_lines(rows) -> list[str]:

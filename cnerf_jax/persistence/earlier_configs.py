@@ -28,7 +28,7 @@ _YOUNGER = {
     'generator': {'view_dependence': 'all', 'region_dim': 0, 'residual_fusion': 'sum'},
     'semantic_discriminator': {'kind': 'recommended'},
     'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
-    'evaluation': {'oracle': {
+    'evaluation': {'num_edited_people': 8, 'oracle': {
         'steps': 600, 'batch_size': 32, 'channels': [32, 64, 128], 'learning_rate': 3e-3, 'viewpoint_weight': 0.3, 'tint': 0.1, 'noise': 0.03,
         'seed': 0}},
 }

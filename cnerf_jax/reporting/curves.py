@@ -24,8 +24,8 @@ def loss_plot(metrics_path: str | os.PathLike, path: str | os.PathLike) -> None:
   """Draws `metrics.jsonl` as small multiples into a PNG.
 
   Each loss term has a panel, the two discriminators together; accuracies, gradient norms of the terms on the
-  generator (logarithmic), mask areas (dotted: of real images), scores, what the oracle reads, geometry and how often
-  classes are seen share one each. Steps with values that are not finite are marked in red.
+  generator (logarithmic), mask areas (dotted: of real images), scores, what the oracle reads, geometry, locality of edits
+  and how often classes are seen share one each. Steps with values that are not finite are marked in red.
 
   Args:
     metrics_path: the file, with the names of `train_step` and `score/...`; other names are left out.
@@ -74,6 +74,7 @@ def _panels(names: Sequence[str]) -> list[_Panel]:
       _Panel('relief, and fog: width of the surface (world units)', named(lambda name: name in (
           'score/geometry_relief', 'score/geometry_fog'))),
       _Panel('noses, eyes, ears in order', named(lambda name: name == 'score/geometry_in_order'), limits=(-0.02, 1.02)),
+      _Panel('locality of edits (1: nothing leaks)', named(lambda name: name.startswith('score/locality_')), limits=(-0.02, 1.02)),
       _Panel('discriminator accuracy', named(lambda name: name.endswith(('/accuracy', '/class_accuracy'))),
              limits=(-0.02, 1.02)),
       _Panel('gradient norm on the generator, per term',

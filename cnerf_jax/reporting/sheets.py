@@ -27,6 +27,7 @@ _GAP = 4
 _MARGIN = 10
 _TEXT_PIXELS = 13
 _LINE_PIXELS = 20
+_FULL_CHANGE = 32  # 8-bit steps, drawn in full colour
 
 
 def coloured_mask(
@@ -132,6 +133,37 @@ def class_sheet(
   columns = headings(azimuths, part_images.shape[1]) if columns is None else columns
   return grid(cells, list(class_set.classes), columns, title=title,
                swatches=class_set.palette)
+
+
+def leak_sheet(
+    examples: Float[np.ndarray, 'classes 3 height width 3'],
+    inside: Float[np.ndarray, 'classes kinds height width'],
+    outside: Float[np.ndarray, 'classes kinds height width'],
+    class_set: semantics.ClassSet, *,
+    kinds: Sequence[str],
+    title: str = '',
+) -> Image.Image:
+  """What edits change: one row per class; a donor, a receiver, the receiver with the donor's class, and a map of changes of each kind of edit.
+
+  Args:
+    examples: donor, receiver and edited receiver, in [-1, 1].
+    inside: mean change of each pixel where the class is, 8-bit steps; green, full at 32 steps.
+    outside: the same elsewhere: leaks; red.
+    class_set: gives colours and names.
+    kinds: of edits, for the headings of the columns.
+    title: a line above all.
+  """
+  examples, inside, outside = (np.asarray(x, np.float32) for x in (examples, inside, outside))
+  if examples.ndim != 5 or len(examples) != class_set.num_classes or inside.shape != outside.shape or (
+      inside.shape != (len(examples), len(kinds), *examples.shape[2:4])):
+    raise ValueError(f'examples {examples.shape}, inside {inside.shape} and outside {outside.shape} must be [K, 3, H, W, 3] and twice '
+                     f'[K, {len(kinds)}, H, W] with the {class_set.num_classes} classes of {class_set.name}')
+  strength = np.clip(np.nan_to_num(np.stack([inside, outside], axis=-1)) / _FULL_CHANGE, 0, 1)
+  ink = np.float32([[0, 130, 60], [220, 0, 0]])
+  maps = np.clip(255 - strength @ (255 - ink), 0, 255).astype(np.uint8)
+  columns = ['donor', 'receiver', 'edited', *kinds]
+  return _grid(np.concatenate([_pixels(examples), maps], axis=1), list(class_set.classes), columns,
+               title=f'{title}; changes where the class is: green, elsewhere: red', swatches=class_set.palette)
 
 
 def save(image: Image.Image, path: str | os.PathLike) -> None:

@@ -11,13 +11,18 @@ import ml_collections
 import numpy as np
 
 from cnerf_jax import camera as camera_lib
+from cnerf_jax import pretrained
 from cnerf_jax import sampler
 from cnerf_jax import semantics
+from cnerf_jax.evaluation import locality
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import generator as generator_lib
+from cnerf_jax.reporting import sheets
 from cnerf_jax.training import sharding
+
+_EDITED = 1  # folded into the key of the scores, so that edited people are others than those scored
 
 
 def make_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
@@ -66,6 +71,22 @@ def _make_sampler(generator, config, look):
     return {name: np.asarray(values) for name, values in drawn.items()} | {'viewpoint': np.asarray(viewpoint)}
 
   return sample
+
+
+def make_style_sampler(generator: generator_lib.Generator, config: ml_collections.ConfigDict) -> Callable[..., dict]:
+  """`draw(params, styles, viewpoint)`: portraits of given styles from given cameras, as NumPy arrays `image` and `semantic_mask`."""
+  mesh = sharding.make_mesh(jax.local_devices())
+
+  def draw(params, styles, viewpoint):
+    rendering = sampler.render(
+        generator, params, styles, camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1]), image_size=config.image_size,
+        num_samples=config.num_samples)
+    return {'image': rendering.rgb, 'semantic_mask': rendering.semantic_mask}
+
+  over_devices = jax.jit(draw, in_shardings=(sharding.replicated(mesh), sharding.over_batch(mesh), sharding.over_batch(mesh)))
+  any_batch = jax.jit(draw)  # for batches that don't divide over the devices
+  return lambda params, styles, viewpoint: jax.device_get(
+      (any_batch if len(styles) % mesh.size else over_devices)(params, styles, viewpoint))
 
 
 def score_key(config: ml_collections.ConfigDict) -> jax.Array:
@@ -125,7 +146,7 @@ class Evaluator:
       data: the data set of the run.
       note: says what is going on.
     """
-    self._config = config
+    self._config, self._generator = config, generator
     self._class_set = semantics.class_set(config.data.class_set)
     self._sample, self._sample_depth = make_sampler(generator, config), make_depth_sampler(generator, config)
     self._untrained = lambda key, batch, viewpoint=None: self._sample(untrained_params, key, batch, viewpoint)
@@ -147,12 +168,34 @@ class Evaluator:
         image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle),
         held_out_splits=[split for split in ('validation', 'test') if split in data.splits])
 
-  def evaluate(self, params, step: int, workdir: pathlib.Path) -> dict[str, Any]:
-    """Scores, also written to `scores.json`."""
+  def evaluate(self, params, step: int, workdir: pathlib.Path, *, num_edited_people: int | None = None) -> dict[str, Any]:
+    """Scores, also written to `scores.json`.
+
+    Args:
+      params: of the generator.
+      step: that they are of.
+      workdir: where scores and, if people are edited, a picture of what edits change are written.
+      num_edited_people: people whose classes are swapped, see `measure_locality`; None: those of the config at its last step, else none.
+    """
+    if num_edited_people is None:
+      num_edited_people = self._config.evaluation.num_edited_people if step == self._config.num_steps else 0
     scores = scores_lib.evaluate(
         lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
         self.oracle, self._class_set, key=score_key(self._config), earlier=self._scores,
-        sample_depth=lambda key, batch, viewpoint: self._sample_depth(params, key, batch, viewpoint))
+        sample_depth=lambda key, batch, viewpoint: self._sample_depth(params, key, batch, viewpoint),
+        edits=self.measure_locality(params, step, workdir, num_edited_people) if num_edited_people else None)
     self._scores = scores
     scores_lib.write(scores, workdir, step)
     return scores
+
+  def measure_locality(self, params, step: int, workdir: pathlib.Path, num_people: int) -> dict[str, Any]:
+    """What edits change, see `locality.measure`, and a picture of it, `sheets/locality_STEP.png`."""
+    draw = make_style_sampler(self._generator, self._config)
+    model = pretrained.Model(self._generator, params)
+    styles = model.draw_styles(jax.random.fold_in(score_key(self._config), _EDITED), num_people)
+    report, maps = locality.measure(
+        lambda styles, viewpoint: draw(params, styles, viewpoint), np.asarray(styles), self._class_set, self._real.reference)
+    title = f'step {step}: edits of {num_people} people'
+    sheet = sheets.leak_sheet(maps.examples, maps.inside, maps.outside, self._class_set, kinds=tuple(locality.KINDS), title=title)
+    sheets.save(sheet, pathlib.Path(workdir) / 'sheets' / f'locality_{step:07d}.png')
+    return report

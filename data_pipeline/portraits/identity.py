@@ -33,6 +33,8 @@ _CUT_FRACTIONS = (0.07, 0.11, 0.25, 0.12, 0.10, 0.16, 0.19)
 GLASSES_FRACTION = 0.25
 HAT_FRACTION = 0.15
 EARRINGS_FRACTION = 0.20
+_THICKNESS_UNDER_HAT = 0.05
+_EAR_OPENING = 0.20
 
 _SKIN_TONES = np.array([
     [0.98, 0.80, 0.68], [0.94, 0.72, 0.57], [0.86, 0.62, 0.45], [0.74, 0.50, 0.34], [0.58, 0.37, 0.24],
@@ -162,6 +164,15 @@ def draw(seed: int, index: int) -> Identity:
   return Identity(**_draw_head(random), **_draw_features(random), **hair, **worn, **_draw_colours(random, hair))
 
 
+def settle(person: Identity) -> Identity:
+  """One person with hair as `draw` would have it beside what is worn: pressed down by a hat, tucked behind ears with earrings."""
+  if person.has_hat:
+    person = person.replace(hair_thickness=min(person.hair_thickness, _THICKNESS_UNDER_HAT), bun_radius=OFF)
+  if person.has_earrings:
+    person = person.replace(ear_opening=_EAR_OPENING)
+  return person
+
+
 def draw_viewpoint(
     seed: int, index: int, azimuth_std: float, elevation_std: float) -> Float[np.ndarray, '2']:
   """The random camera (azimuth, elevation), radians, from which person `index` is seen; its own random stream."""
@@ -215,13 +226,13 @@ def _draw_hair(random: np.random.Generator, worn: dict) -> dict:
   fall = {HairCut.BOB: uniform(0.52, 0.66), HairCut.LONG: uniform(0.9, 1.15)}.get(cut, OFF)
   bun_radius = uniform(0.20, 0.26) if cut == HairCut.BUN else OFF
   if worn['hat_height'] > 0:  # a hat presses the hair down
-    thickness, bun_radius = min(thickness, 0.05), OFF
+    thickness, bun_radius = min(thickness, _THICKNESS_UNDER_HAT), OFF
   wears_earrings = worn['earring_radius'] > 0  # long hair is tucked behind the ears that show them
   covers_ears = fall > 0 and not (wears_earrings or uniform() < 0.3)
   return dict(
       hair_cut=float(cut), hair_thickness=thickness, hairline=uniform(0.40, 0.56), hair_part=uniform(-1, 1),
       hair_fall=fall, hair_fall_width=uniform(0.67, 0.74), bun_radius=bun_radius,
-      ear_opening=OFF if covers_ears else 0.20)
+      ear_opening=OFF if covers_ears else _EAR_OPENING)
 
 
 def _draw_colours(random: np.random.Generator, hair: dict) -> dict:

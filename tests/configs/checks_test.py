@@ -57,6 +57,8 @@ def test_good_configs_are_accepted():
     (dict(coarse_to_fine=((True, 2),)), 'coarse_to_fine'),
     (dict(semantic_discriminator__channels=(8, 8)), r'semantic_discriminator.channels \(8, 8\) must be 1 widths for image_size 4'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__batches_per_step=0), 'vae_pretraining.batches_per_step 0'),
+    (dict(evaluation__num_edited_people=1), 'evaluation.num_edited_people 1 leaves nobody to swap with; use at least 2, or 0'),
+    (dict(evaluation__num_edited_people=65), 'evaluation.num_edited_people 65 must be a whole number in 0..64'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=17), 'rays_per_portrait 17 must be in 1..16'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=8),
      'num_encoded 8 must be more than generator.style_dim 8'),

@@ -29,7 +29,7 @@ def test_panels():
   """Protects every number that a person judges by from being left out of the plot."""
   names = ['score/presence_ratio_hat', 'generator/eikonal', 'global_discriminator/adversarial', 'semantic_discriminator/adversarial',
            'global_discriminator/accuracy', 'semantic_discriminator/class_accuracy', 'score/azimuth',
-           'score/geometry_relief', 'score/geometry_fog', 'score/geometry_in_order',
+           'score/geometry_relief', 'score/geometry_fog', 'score/geometry_in_order', 'score/locality_both',
            'generator_gradient_norm/eikonal', 'mask_area/fake/hair', 'score/mask_normalised']
   panels = curves._panels([*names, 'seconds', 'step'])
   drawn = [name for panel in panels for name in panel.series]

@@ -134,3 +134,19 @@ def test_saved_whole(tmp_path, monkeypatch):
     sheets.save(Image.new('RGB', (8, 8)), path)
   assert colours(Image.open(path)) == {(1, 2, 3)}
   assert [entry.name for entry in path.parent.iterdir()] == ['sheet.png']
+
+
+def test_leak_sheet():
+  """Protects the map of leaks: donor, receiver, edited, then a map for each kind of edit, green where the class is and red elsewhere, white
+  where nothing changes; a change that is not a number stays white."""
+  examples = np.zeros((12, 3, 8, 8, 3), np.float32) + np.float32([-0.5, 0, 0.5])[:, None, None, None]
+  inside, outside = np.zeros((12, 2, 8, 8)), np.zeros((12, 2, 8, 8))
+  inside[3, 1], outside[5, 0], outside[7, 0] = 99.0, 16.0, np.nan
+  picture = np.asarray(sheets.leak_sheet(examples, inside, outside, CLASS_SET, kinds=('shape', 'texture'), title='step 1'))
+  pixels = picture.reshape(-1, 3)
+  count = lambda colour: (pixels == colour).all(axis=-1).sum()
+  cell = 64 * 64  # pixels are enlarged
+  assert min(count([64] * 3), count([128] * 3), count([191] * 3)) >= 12 * cell
+  assert count([0, 130, 60]) == count([237, 127, 127]) == cell  # in full colour, and at half of it
+  with pytest.raises(ValueError, match=r'\[K, 3, H, W, 3\] and twice \[K, 1, H, W\]'):
+    sheets.leak_sheet(examples, inside, outside, CLASS_SET, kinds=('shape',))

@@ -70,6 +70,43 @@ def test_fakes_are_compared_with_people_not_trained_on(data, split, num_samples,
   assert scores['image']['value'] < 0.1 < later['image']['value'] and later['ceilings'] == scores['ceilings']
 
 
+def test_edits_are_of_the_last_step_or_as_asked(monkeypatch, tmp_path):
+  """Protects the time of a run, and its end from silence: classes are swapped at the last step alone, or for as many people as are asked for;
+  scores.json then has what was found, and a picture lies beside it."""
+  monkeypatch.setattr(evaluator_lib, 'make_sampler', lambda generator, config: lambda params, key, batch, viewpoint=None: dict(
+      examples(batch, seed=0), viewpoint=np.zeros((batch, 2), np.float32)))
+  monkeypatch.setattr(evaluator_lib.scores_lib, 'measure_geometry', lambda *arguments: None)
+  config = tiny.make_config(ffhq12, evaluation__num_images=20, evaluation__num_edited_people=3, num_steps=7)
+  generator = tiny.make_generator(num_classes=NUM_CLASSES)
+  evaluator = evaluator_lib.Evaluator(generator, None, config, Data(100, 64), print)
+  params = tiny.make_params(generator)
+  assert evaluator.evaluate(params, 6, tmp_path)['locality'] is None and not (tmp_path / 'sheets').exists()
+  scores = evaluator.evaluate(params, 7, tmp_path)
+  written = json.loads((tmp_path / 'scores.json').read_text())
+  assert scores['locality']['people'] == written['latest']['locality']['people'] == 3
+  assert set(written['latest']['locality']['classes']) == set(evaluator_lib.semantics.FFHQ12.classes)
+  assert [entry['locality_both'] is None for entry in written['history']] == [True, False]
+  assert (tmp_path / 'sheets' / 'locality_0000007.png').exists()
+  again = evaluator.measure_locality(params, 7, tmp_path, 3)
+  np.testing.assert_equal(again, scores['locality'])  # the same people every time
+  assert evaluator.evaluate(params, 5, tmp_path, num_edited_people=2)['locality']['people'] == 2
+
+
+def test_given_styles_are_drawn_from_given_cameras():
+  """Protects edits from being drawn as others: a tiny generator's own rendering, for batches that divide over the devices and others."""
+  generator, config = tiny.make_generator(), tiny.make_config()
+  params, random = tiny.make_params(generator), np.random.default_rng(0)
+  draw = evaluator_lib.make_style_sampler(generator, config)
+  for batch in (2, 3):
+    styles = random.standard_normal((batch, tiny.NUM_CLASSES, 2, generator.style_dim)).astype(np.float32)
+    viewpoint = random.normal(size=(batch, 2)).astype(np.float32)
+    expected = sampler.render(
+        generator, params, styles, camera_lib.orbit(*viewpoint.T), image_size=SIZE, num_samples=config.num_samples)
+    drawn = draw(params, styles, viewpoint)
+    np.testing.assert_allclose(drawn['image'], expected.rgb, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(drawn['semantic_mask'], expected.semantic_mask, rtol=1e-3, atol=1e-4)
+
+
 def test_depth_samples_are_those_of_a_rendering():
   """Protects the numbers that the shape of heads is judged by: a tiny generator's own depth, width and opacity, at the camera asked for."""
   generator, config = tiny.make_generator(), tiny.make_config()
