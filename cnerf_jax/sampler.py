@@ -132,7 +132,7 @@ def render(
     num_chunks, num_rays = volume_rendering.plan_chunks(num_rays, activations_per_ray)
   rays, distances = volume_rendering.pad_rays((rays, distances), num_rays * num_devices)
   rendering = _renderer(num_chunks, num_importance, mesh)(field, rays, distances)
-  rendering = jax.tree.map(lambda x: x[:, :image_size**2], rendering)
+  rendering = volume_rendering.drop_padding(rendering, image_size**2)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
 
 
@@ -160,7 +160,7 @@ def surface(
   rays, rendering = volume_rendering.pad_rays(
       (rays_lib.cast_rays(camera, image_size=image_size), jax.tree.map(flat, rendering)), num_rays)
   found = volume_rendering.find_surface(field, camera, rays, rendering, num_chunks=num_chunks)
-  found = jax.tree.map(lambda x: x[:, :image_size**2], found)
+  found = volume_rendering.drop_padding(found, image_size**2)
   return jax.tree.map(lambda x: x.reshape((*batch_shape, image_size, image_size) + x.shape[2:]), found)
 
 

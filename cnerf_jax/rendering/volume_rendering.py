@@ -143,11 +143,18 @@ def choose_num_chunks(num_rays: int, activations_per_ray: int) -> int:
 def pad_rays(tree, num_rays: int, *, axis: int = 1):
   """Every leaf with its last ray repeated until there are num_rays, so that any number of rays divides into chunks."""
   def pad(x):
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (0, num_rays - x.shape[axis])
-    return jnp.pad(x, widths, mode='edge')
+    missing = num_rays - x.shape[axis]
+    if not missing:
+      return x
+    last = jax.lax.slice_in_dim(x, x.shape[axis] - 1, x.shape[axis], axis=axis)
+    return jnp.concatenate([x, jnp.repeat(last, missing, axis=axis)], axis=axis)
 
   return jax.tree.map(pad, tree)
+
+
+def drop_padding(tree, num_rays: int, *, axis: int = 1):
+  """The first num_rays of every leaf: what `pad_rays` was given."""
+  return jax.tree.map(lambda x: x if x.shape[axis] == num_rays else jax.lax.slice_in_dim(x, 0, num_rays, axis=axis), tree)
 
 
 def plan_chunks(num_rays: int, activations_per_ray: int) -> tuple[int, int]:
