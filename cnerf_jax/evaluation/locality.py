@@ -84,7 +84,7 @@ def edit_region(
     before: Float[np.ndarray, '*batch size size'], after: Float[np.ndarray, '*batch size size'],
 ) -> Bool[np.ndarray, '*batch size size']:
   """Where a class's masks before and after an edit show it, widened."""
-  shown = (np.asarray(before) > class_areas.PRESENT) | (np.asarray(after) > class_areas.PRESENT)
+  shown = (np.asarray(before) > semantics.PRESENT) | (np.asarray(after) > semantics.PRESENT)
   return dilate(shown, dilation_radius(shown.shape[-1]))
 
 
