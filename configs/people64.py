@@ -46,6 +46,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.sheet_every = 30
   config.evaluate_every = 60
   config.evaluation.num_images = 512
+  config.evaluation.num_edited_people = 4
   config.evaluation.num_oracle_images = 4_000
   config.checkpoint_every = 30
   return config.lock()

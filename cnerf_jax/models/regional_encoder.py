@@ -24,7 +24,7 @@ _CERTAIN = -8.0  # its log variance
 def with_presence(
     z: portrait_encoder.LatentGaussian, present: Bool[Array, 'batch classes'], threshold: Float[Array, 'classes'],
     mean: Float[Array, 'latents']) -> portrait_encoder.LatentGaussian:
-  """Latents (u, e) as `regional_mapping` draws them: u on the side of the threshold that `present` says, latents of absent classes at `mean`."""
+  """Latents (u, e) as `regional_mapping` draws them: u on the side of the threshold that `present` says, e of absent classes at `mean`."""
   # a class that is always there has a threshold far below 0, one that never is far above
   u = jnp.where(present, jnp.maximum(threshold + _CLEARLY, 0), jnp.minimum(threshold - _CLEARLY, 0))
   own = jnp.repeat(present, z.mean.shape[-1] // present.shape[-1], axis=-1)

@@ -178,4 +178,5 @@ def _is_hollow(players, params, config) -> bool:
 def _save_encoder(workdir, players, result, config) -> None:
   pretrained.save_encoder(workdir / pretrained.ENCODER_FILE, pretrained.Encoder(
       module=vae_pretraining.make_encoder(players, config), params=result.encoder_params, latent_mean=result.latent_mean,
-      latent_covariance=result.latent_covariance, presence_threshold=result.presence_threshold, class_set=config.data.class_set, image_size=config.image_size))
+      latent_covariance=result.latent_covariance, presence_threshold=result.presence_threshold,
+      class_set=config.data.class_set, image_size=config.image_size))

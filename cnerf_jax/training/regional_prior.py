@@ -29,7 +29,8 @@ _NEVER, _ALWAYS = 1e-3, 0.9
 
 
 def fit(
-    means: Float[np.ndarray, 'portraits regions'], variances: Float[np.ndarray, 'portraits regions'], present: Bool[np.ndarray, 'portraits classes'],
+    means: Float[np.ndarray, 'portraits regions'], variances: Float[np.ndarray, 'portraits regions'],
+    present: Bool[np.ndarray, 'portraits classes'],
 ) -> tuple[Float[np.ndarray, 'latents'], Float[np.ndarray, 'latents latents'], Float[np.ndarray, 'classes']]:
   """Mean and covariance of (u, e), and the thresholds of u.
 
