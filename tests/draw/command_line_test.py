@@ -129,7 +129,7 @@ def test_mp4_has_its_frames(model_file, tmp_path, capsys):
 
 
 REFUSALS = [
-    (['views', '--model', 'portraits23'], 1, 'no model portraits23: neither a file or folder nor a shipped model (portraits32'),
+    (['views', '--model', 'portraits23'], 1, 'no model portraits23: neither a file or folder nor a shipped model (people64, portraits32)'),
     (['views', '--model', 'X'], 1, 'X'),  # a foreign folder
     (['swap', '--model', 'TINY', '--classes', 'beard'], 1, "no semantic class 'beard' in ffhq12; use one of background, skin"),
     (['swap', '--seeds', '1'], 1, 'swap needs at least two people; give --seeds 1,2'),

@@ -48,7 +48,7 @@ def render(height, beta):
   rays, distances = rays_lib.sample_rays(camera, jnp.zeros((1, SIZE**2)), image_size=SIZE, num_samples=NUM_SAMPLES)
   field = Dome(jnp.float32(height), jnp.float32(beta))
   rendering = volume_rendering.render_rays(field, rays, distances)
-  surface = volume_rendering.find_surface(field, camera, rays, distances, rendering, num_chunks=1)
+  surface = volume_rendering.find_surface(field, camera, rays, rendering, num_chunks=1)
   seen = dict(depth=rendering.depth, semantic_mask=rendering.semantic_mask, surface_width=surface.width, opacity=surface.opacity)
   return {name: np.asarray(value).reshape((1, SIZE, SIZE) + value.shape[2:]) for name, value in seen.items()}
 
