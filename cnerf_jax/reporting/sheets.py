@@ -162,7 +162,7 @@ def leak_sheet(
   ink = np.float32([[0, 130, 60], [220, 0, 0]])
   maps = np.clip(255 - strength @ (255 - ink), 0, 255).astype(np.uint8)
   columns = ['donor', 'receiver', 'edited', *kinds]
-  return grid(np.concatenate([_pixels(examples), maps], axis=1), list(class_set.classes), columns,
+  return grid(np.concatenate([pixels(examples), maps], axis=1), list(class_set.classes), columns,
                title=f'{title}; changes where the class is: green, elsewhere: red', swatches=class_set.palette)
 
 
