@@ -1,0 +1,191 @@
+"""A portrait as triangles: the whole head, and each semantic class's part of it, coloured as pictures show them.
+
+  portrait = portrait_mesh.mesh(model, model.draw_styles(jax.random.key(1), 1)[0])
+  mesh_files.write('head.glb', portrait)
+
+Axes and scale are the model's own, and glTF's: y up, the face looks along +z, x to the right of who looks at it. The camera of training
+circles at distance 1; a head is about .2 high, so that a unit is about a metre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from cnerf_jax import camera as camera_lib
+from cnerf_jax import sampler
+from cnerf_jax import semantics
+from cnerf_jax.meshing import appearance
+from cnerf_jax.meshing import class_parts
+from cnerf_jax.meshing import distance_grid
+from cnerf_jax.meshing import triangles as triangles_lib
+from cnerf_jax.rendering import surface as surface_lib
+
+RESOLUTION = 128  # points of a side; a cell is .0019, half a pixel of a 64x64 picture
+LARGEST_RESOLUTION = 1024
+_HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
+BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # what the networks see as [-1, 1]; pictures are as wide
+# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: the depth of a face is that of level 0, the
+# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
+LEVEL_IN_BETAS = 2.0
+THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
+LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
+BACKGROUND = 'background'
+_POINTS_PER_CHUNK = 2**14
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ColoredMesh:
+  """A closed, coloured surface.
+
+  Attributes:
+    triangles: world units.
+    normals: of the vertices, out of the solid.
+    colors: of the vertices, in [0, 1], as displayed (sRGB).
+    semantic_class: of the vertices: of the greatest mask.
+  """
+
+  triangles: triangles_lib.Triangles
+  normals: Float[np.ndarray, 'vertices 3']
+  colors: Float[np.ndarray, 'vertices 3']
+  semantic_class: Int[np.ndarray, 'vertices']
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PortraitMesh:
+  """A portrait's surface.
+
+  Attributes:
+    whole: all that is not background, unless that was asked for.
+    parts: by the name of its class, a closed shell; classes without any surface are left out. Empty unless asked for.
+    class_names: in the order of the model's classes.
+  """
+
+  whole: ColoredMesh
+  parts: dict[str, ColoredMesh]
+  class_names: tuple[str, ...]
+
+
+def mesh(
+    model: Any, styles: Float[Array, '*one classes 2 style_dim'], *, resolution: int = RESOLUTION, box: distance_grid.Box = BOX,
+    level: float | None = None, parts: bool | Sequence[str] = False, background: bool = False,
+    smallest_piece: float = triangles_lib.SMALLEST_PIECE,
+) -> PortraitMesh:
+  """The surface of one portrait.
+
+  Args:
+    model: a `pretrained.Model`, or what has its generator, params, class_set, azimuth_std and elevation_std.
+    styles: of one portrait, as from `draw_styles`; leading axes of 1 do.
+    resolution: points of the grid along the box's longest side.
+    box: outside of which there is nothing: surfaces that reach it are closed there.
+    level: of the signed distance that is the surface, world units; None is `default_level`.
+    parts: True for all classes, or names of some: also a shell for each. The background's only if `background`.
+    background: keep what the background's class paints, such as a wall behind the head; otherwise it is cut off.
+    smallest_piece: connected pieces of less than this fraction of the largest one's volume are dropped.
+
+  Raises:
+    ValueError: if sizes or names are wrong, scikit-image is missing, or the field has no surface in the box.
+  """
+  check_resolution(resolution)
+  names = class_names(model)
+  wanted = part_classes(names, parts, background)
+  field = portrait_field(model, styles)
+  level = default_level(model) if level is None else level
+  values = distance_grid.sample(signed_distance(field), box, resolution) - np.float32(level)
+  query = point_query(model, field, level)
+  surface = class_parts.surface_of(values, box, smallest_piece)
+  if not len(surface.faces):
+    raise ValueError(f'the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}; '
+                     'draw other styles, or give a box where the head is')
+  colored, semantic_mask = _colored(surface, query)
+  grid = class_parts.MaskedGrid(values, box, surface.vertices, semantic_mask)
+  if not background and BACKGROUND in names and (colored.semantic_class == names.index(BACKGROUND)).any():
+    surface = class_parts.surface_of(grid.without_class(names.index(BACKGROUND)), box, smallest_piece)
+    if not len(surface.faces):
+      raise ValueError('all of the surface is background; ask for it (background=True), or draw other styles')
+    colored, _ = _colored(surface, query)
+  shells = {}
+  for k, distances in zip(wanted, grid.shells(wanted, THICKNESS) if wanted else []):
+    shell = triangles_lib.marching_cubes(distances, box)
+    if len(shell.faces):
+      shells[names[k]] = _colored(shell, query)[0]
+  return PortraitMesh(whole=colored, parts=shells, class_names=names)
+
+
+def check_resolution(resolution: int) -> None:
+  """ValueError unless a grid of so many points a side can hold a head."""
+  if not 8 <= resolution <= LARGEST_RESOLUTION:
+    raise ValueError(f'resolution {resolution} must be in 8..{LARGEST_RESOLUTION} points of a side; {RESOLUTION} is usual')
+
+
+def class_names(model: Any) -> tuple[str, ...]:
+  """The names of the model's classes; class_0 and so on where it does not say its class set."""
+  if model.class_set is None:
+    return tuple(f'class_{k}' for k in range(model.generator.num_classes))
+  return semantics.class_set(model.class_set).classes
+
+
+def part_classes(names: tuple[str, ...], parts: bool | Sequence[str], background: bool) -> list[int]:
+  """Classes of the parts that are asked for; ValueError for a name that there is not."""
+  if isinstance(parts, bool):
+    return [k for k, name in enumerate(names) if parts and (background or name != BACKGROUND)]
+  wrong = [name for name in parts if name not in names]
+  if wrong:
+    raise ValueError(f'no semantic class {wrong[0]!r} in this model; use one of {", ".join(names)}')
+  if BACKGROUND in parts and not background:
+    raise ValueError('the part background is left out of meshes; ask for it with background=True (--background)')
+  return [names.index(name) for name in parts]
+
+
+def density_beta(model: Any) -> float:
+  """Width of the surface in the model's density, world units."""
+  return float(model.params['params']['field']['density_beta'])
+
+
+def default_level(model: Any) -> float:
+  """The signed distance of the surface that pictures show, world units."""
+  return LEVEL_IN_BETAS * density_beta(model)
+
+
+def portrait_field(model: Any, styles: Float[Array, '*one classes 2 style_dim']):
+  """The radiance field of one portrait, a batch of one; ValueError if styles are of another shape."""
+  expected = (model.generator.num_classes, 2, model.generator.style_dim)
+  shape = np.shape(styles)
+  if shape[-3:] != expected or np.prod(shape[:-3], dtype=int) != 1:
+    raise ValueError(f'styles have shape {shape}, one portrait has {expected}; give one row of draw_styles')
+  return sampler.radiance_field(model.generator, model.params, styles.reshape((1,) + expected))
+
+
+def signed_distance(field):
+  """Points [points, 3] → signed distance [points], for any number of points."""
+  compiled = jax.jit(lambda field, points: field.sdf(points[None])[0])
+  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
+
+
+def signed_distance_and_normal(field):
+  """Points [points, 3] → (signed distance [points], unit normal out of the solid [points, 3])."""
+  @jax.jit
+  def compiled(field, points):
+    return field.sdf(points[None])[0], surface_lib.normals(field.sdf, points[None])[0]
+
+  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
+
+
+def point_query(model: Any, field, level: float):
+  """`appearance.make_query` at a level, for a model's own width of the surface and cameras of training."""
+  azimuth_std = camera_lib.AZIMUTH_STD_RADIANS if model.azimuth_std is None else model.azimuth_std
+  elevation_std = camera_lib.ELEVATION_STD_RADIANS if model.elevation_std is None else model.elevation_std
+  return appearance.make_query(
+      field, level=level, reach=appearance.REACH_IN_BETAS * density_beta(model), largest_azimuth=LARGEST_VIEW_IN_STDS * azimuth_std,
+      largest_elevation=LARGEST_VIEW_IN_STDS * elevation_std)
+
+
+def _colored(surface: triangles_lib.Triangles, query) -> tuple[ColoredMesh, np.ndarray]:
+  normals = triangles_lib.vertex_normals(surface)
+  colors, semantic_mask = query(surface.vertices, normals)
+  return ColoredMesh(surface, normals, np.clip(colors, 0, 1), np.argmax(semantic_mask, axis=-1)), semantic_mask
