@@ -4,7 +4,8 @@ Only procedural portraits know the answer: person A with B's nose can be drawn e
 training has seen, are encoded as the run's encoder sees them, A gets B's styles of a class, and what the generator draws is compared with the
 true picture: the error inside the region and outside, root mean square over its pixels, in 8-bit steps. Beside it, in the same pixels, the
 floor, of A reconstructed without an edit, and the ceiling, of that reconstruction against the edited truth: as if nothing had been edited.
-0 - 1 is (error - floor) / (ceiling - floor).
+A reconstruction errs by more than a nose is worth, so the changes themselves are compared too, of the drawing and of the truth, in which the
+reconstruction's own error cancels: inside, their difference over the true change (0: the true edit, 1: none); outside, the difference alone.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def measure(encode: Encode, render: Render, swap: Swap, pairs: Pairs, *, to_exam
 
   Returns:
     {region: {kind: row}}; a row has the number of `pairs` whose picture shows the region before or after the true edit, and for `inside` and
-    `outside` of it `error`, `floor`, `ceiling` and `normalised`; NaN for what can't be said.
+    `outside` of it `error`, `floor`, `ceiling` and `wrong_change`, 8-bit steps; inside also `relative_change`, the last over the true change.
+    NaN for what can't be said.
   """
   picture = lambda people, views: rendering.render_people(people, views, image_size=record_size)
   before = picture(pairs.receivers, pairs.receiver_views)
@@ -105,15 +107,15 @@ def measure(encode: Encode, render: Render, swap: Swap, pairs: Pairs, *, to_exam
       own = edits.classes(region)[0]
       chosen = ((before.label == own) | (after.label == own)).any(axis=(1, 2))
       if not chosen.any():
-        rows[region][kind] = {'pairs': 0, **{part: _errors(*3 * [np.full(1, np.nan)]) for part in ('inside', 'outside')}}
+        rows[region][kind] = {'pairs': 0} | _parts(5 * [np.full((1, 1, 1), np.nan)], np.ones((1, 1, 1), bool))
         continue
       truth, _ = to_example(after)
       drawn = render(swap(styles[chosen], donors[chosen], region, kind), pairs.receiver_views[chosen])
       inside = _region(before.label[chosen], after.label[chosen], region, truth.shape[-2])
-      changes = [locality.change(*both) for both in (
-          (drawn, truth[chosen]), (reconstruction[chosen], image[chosen]), (reconstruction[chosen], truth[chosen]))]
-      rows[region][kind] = {'pairs': int(chosen.sum())} | {
-          part: _errors(*(one[where] for one in changes)) for part, where in (('inside', inside), ('outside', ~inside))}
+      unedited, true, picture_of_a = reconstruction[chosen], truth[chosen], image[chosen]
+      differences = [locality.change(*both) for both in (
+          (drawn, true), (unedited, picture_of_a), (unedited, true), (drawn - unedited, true - picture_of_a), (true, picture_of_a))]
+      rows[region][kind] = {'pairs': int(chosen.sum())} | _parts(differences, inside)
   return rows
 
 
@@ -125,10 +127,15 @@ def _region(before: np.ndarray, after: np.ndarray, region: str, image_size: int)
   return locality.dilate(shown, locality.dilation_radius(image_size))
 
 
-def _errors(error: np.ndarray, floor: np.ndarray, ceiling: np.ndarray) -> dict[str, float]:
-  error, floor, ceiling = (float(np.sqrt(np.mean(np.square(values)))) if values.size else math.nan for values in (error, floor, ceiling))
-  scale = ceiling - floor
-  return dict(error=error, floor=floor, ceiling=ceiling, normalised=(error - floor) / scale if abs(scale) > 1e-6 else math.nan)
+def _parts(differences: Sequence[np.ndarray], inside: np.ndarray) -> dict[str, dict[str, float]]:
+  """Root mean squares, inside and outside, of the differences of each pixel: those of a row, then the true change."""
+  found = {}
+  for part, where in (('inside', inside), ('outside', ~inside)):
+    *errors, true_change = (math.sqrt(np.mean(np.square(values[where]))) if where.any() else math.nan for values in differences)
+    found[part] = dict(zip(('error', 'floor', 'ceiling', 'wrong_change'), errors))
+    if part == 'inside':
+      found[part]['relative_change'] = errors[-1] / true_change if true_change else math.nan
+  return found
 
 
 def swap_styles(styles: np.ndarray, donors: np.ndarray, region: str, kind: str) -> np.ndarray:
@@ -173,13 +180,14 @@ def _in_batches(function):
 
 def format_table(rows: dict[str, dict[str, dict[str, Any]]]) -> str:
   """The rows as a text table, for printing."""
-  columns = ''.join(f'{name:>9}' for name in ('error', 'floor', 'ceiling', '0 - 1'))
-  lines = [f'{"":<25}{"inside":>36}{"outside":>36}', f'{"region":<10}{"swapped":<9}{"pairs":>6}{columns}{columns}']
+  columns = {'inside': {'error': '.1f', 'floor': '.1f', 'ceiling': '.1f', 'relative_change': '.2f'},
+             'outside': {'error': '.1f', 'floor': '.1f', 'ceiling': '.1f', 'wrong_change': '.1f'}}
+  headings = ''.join(f'{name.removesuffix("_change"):>9}' for part in columns.values() for name in part)
+  lines = [f'{"":<25}{"inside":>36}{"outside":>36}', f'{"region":<10}{"swapped":<9}{"pairs":>6}{headings}']
   for region, by_kind in rows.items():
     for kind, row in by_kind.items():
-      values = ''.join(
-          f'{"-" if math.isnan(row[part][name]) else format(row[part][name], form):>9}'
-          for part in ('inside', 'outside') for name, form in (('error', '.1f'), ('floor', '.1f'), ('ceiling', '.1f'), ('normalised', '.2f')))
+      values = ''.join(f'{"-" if math.isnan(row[part][name]) else format(row[part][name], form):>9}'
+                       for part, names in columns.items() for name, form in names.items())
       lines.append(f'{region:<10}{kind:<9}{row["pairs"]:>6}{values}')
   return '\n'.join(lines)
 

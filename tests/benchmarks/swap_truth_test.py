@@ -67,8 +67,8 @@ def test_an_exact_swap_has_no_error(measure):
   assert rows['mouth']['both']['pairs'] == 9 and rows['hat']['both']['pairs'] == rows['hat']['shape']['pairs'] == 1
   for region, kind in (('mouth', 'shape'), ('mouth', 'texture'), ('mouth', 'both'), ('hat', 'both')):
     inside, outside = rows[region][kind]['inside'], rows[region][kind]['outside']
-    assert inside['error'] < 1e-3 and inside['floor'] < 1e-3 and inside['ceiling'] > 3 and inside['normalised'] < 1e-3, (region, kind)
-    assert outside['error'] < 1e-3 and outside['ceiling'] < 1, (region, kind)
+    assert inside['error'] < 1e-3 and inside['floor'] < 1e-3 and inside['ceiling'] > 3 and inside['relative_change'] < 1e-3, (region, kind)
+    assert outside['error'] < 1e-3 and outside['wrong_change'] < 1e-3 and outside['ceiling'] < 1, (region, kind)
   hat = rows['hat']['texture']  # nobody who wears one gets the colours of another
   assert hat['pairs'] == 0 and all(math.isnan(value) for part in ('inside', 'outside') for value in hat[part].values())
 
@@ -76,7 +76,7 @@ def test_an_exact_swap_has_no_error(measure):
 def test_no_edit_is_the_ceiling_and_an_edit_elsewhere_is_seen_outside(measure):
   """Protects the one, and from leaks: a swap that does nothing scores 1; one that dyes the clothes too errs outside alone."""
   nothing = measure(lambda vectors, donors, region, kind: vectors)['mouth']['both']
-  assert nothing['inside']['normalised'] == pytest.approx(1) and nothing['inside']['error'] == nothing['inside']['ceiling']
+  assert nothing['inside']['relative_change'] == pytest.approx(1) and nothing['inside']['error'] == nothing['inside']['ceiling']
 
   def leaking(vectors, donors, region, kind):
     people = people_of(exact_swap(vectors, donors, region, kind))
@@ -84,13 +84,15 @@ def test_no_edit_is_the_ceiling_and_an_edit_elsewhere_is_seen_outside(measure):
 
   leak = measure(leaking)['mouth']['both']
   assert leak['inside']['error'] < 1e-3 and leak['outside']['error'] > 5
+  assert leak['outside']['wrong_change'] == pytest.approx(leak['outside']['error'], rel=1e-3)
 
 
 def test_a_model_that_reconstructs_badly_has_a_floor(measure):
-  """Protects the floor: a renderer that is 10 steps too bright errs by 10 everywhere, edited or not."""
+  """Protects the floor: a renderer that is 10 steps too bright errs by 10 everywhere, edited or not; the changes are right all the same."""
   row = measure(exact_swap, render=lambda *arguments: draw(*arguments) + 10 / 127.5)['mouth']['both']
   for part in ('inside', 'outside'):
     assert row[part]['error'] == pytest.approx(10, rel=1e-3) and row[part]['floor'] == pytest.approx(10, rel=1e-3)
+    assert row[part]['wrong_change'] < 1e-2
   table = swap_truth.format_table({'mouth': {'both': row}})
   assert table.splitlines()[-1].split()[:5] == ['mouth', 'both', '9', '10.0', '10.0']
 
