@@ -5,6 +5,7 @@
 #   OUT=results bash benchmarks/gpu.sh bench
 #   OUT=results MINUTES=9 bash benchmarks/gpu.sh train      # again: resumes
 #   OUT=results MINUTES=8 bash benchmarks/gpu.sh            # all of it
+#   BATCHES=24 VARIANTS=bfloat16 bash benchmarks/gpu.sh bench   # less of it
 #   TINY=1 OUT=/tmp/out bash benchmarks/gpu.sh              # the same path on a CPU, in a few minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +19,8 @@ python -c 'import jax; print(jax.__version__, jax.devices())' | tee "$OUT/device
 if [ "$TINY" = 1 ]; then
   big=configs/smoke.py; trained=configs/smoke.py; batches=4; variants='float32 bfloat16'; drawn=1; repeats=2
 else
-  big=configs/ffhq12.py; trained=configs/portraits64.py; batches='4 24 96'; variants='float32 tensorfloat32 bfloat16'; drawn=1,4,16; repeats=5
+  big=configs/ffhq12.py; trained=configs/portraits64.py; batches=${BATCHES:-4 24 96}; variants=${VARIANTS:-tensorfloat32 bfloat16 float32}
+  drawn=1,4,16; repeats=5
 fi
 
 parity() {

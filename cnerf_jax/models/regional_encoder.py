@@ -16,7 +16,9 @@ from cnerf_jax.models import portrait_encoder
 from cnerf_jax.models import regional_mapping
 
 _COLORS = 3
-_LARGEST_SIDE = 32  # pixels; larger cut-outs are averaged: there are as many as classes, and a latent has few numbers
+_REACH = 2.2  # standard deviations from a mask's centre to the border of its cut-out; 1.7 are the half of a bar
+_SMALLEST_REACH = 2.0  # pixels
+_SMALLEST_AREA = 1e-3  # pixels
 _CLEARLY = 0.5  # how far from its threshold the presence of an encoded class is
 _CERTAIN = -8.0  # its log variance
 
@@ -33,6 +35,44 @@ def with_presence(
       mean=jnp.concatenate([u, means], axis=-1), log_variance=jnp.concatenate([jnp.full_like(u, _CERTAIN), z.log_variance], axis=-1))
 
 
+def cut_out(
+    image: Float[Array, 'batch size size channels'], masks: Float[Array, 'batch size size classes'], side: int,
+) -> tuple[Float[Array, 'batch classes side side channels1'], Float[Array, 'batch classes 5']]:
+  """Every class's own pixels, enlarged or reduced to the same size, so that an eye has as many as a head of hair.
+
+  Args:
+    image: what is cut.
+    masks: in [0, 1].
+    side: of the cut-outs, pixels.
+
+  Returns:
+    Cut-outs: the image times the mask, then the mask. And where they were: x and y of the centre, half the width and the height, each in
+    halves of the picture (the centre from its middle, in [-1, 1]), and the part of the picture that the mask covers. Classes without
+    pixels get the whole picture, empty.
+  """
+  size = masks.shape[1]
+  pixels = jnp.arange(size) + 0.5
+  area = jnp.sum(masks, axis=(1, 2))  # [batch, classes]
+  frames, grids = [], []
+  for axis in (1, 2):  # rows, columns
+    along = jnp.sum(masks, axis=axis) / jnp.maximum(area, _SMALLEST_AREA)[:, None]  # [batch, size, classes] of the other axis
+    centre = jnp.sum(along * pixels[:, None], axis=1)
+    variance = jnp.sum(along * (pixels[:, None] - centre[:, None])**2, axis=1)
+    reach = jnp.maximum(_REACH * jnp.sqrt(variance), _SMALLEST_REACH)
+    centre, reach = jnp.where(area > 0, centre, size / 2), jnp.where(area > 0, reach, size / 2)
+    step = 2 * reach / side
+    at = (centre - reach)[..., None] + step[..., None] * (jnp.arange(side) + 0.5)  # [batch, classes, side]
+    width = jnp.maximum(step, 1.0)[..., None, None]  # of the filter: a pixel, or what a pixel of the cut-out covers
+    grids.append(jnp.maximum(1 - jnp.abs(at[..., None] - pixels) / width, 0) / width)
+    frames.append((2 * centre / size - 1, 2 * reach / size))
+  (x, half_width), (y, half_height) = frames
+  columns, rows = grids
+  colours = jnp.einsum('bkis,bsxc,bsxk->bkixc', rows, image, masks)
+  outline = jnp.einsum('bkis,bsxk->bkix', rows, masks)
+  cut = jnp.einsum('bkjx,bkixc->bkijc', columns, jnp.concatenate([colours, outline[..., None]], axis=-1))
+  return cut, jnp.stack([x, y, half_width, half_height, area / size**2], axis=-1)
+
+
 class RegionalEncoder(portrait_encoder.PortraitEncoder):
   """As `PortraitEncoder`, a class at a time; its z are latents [batch, K * 2 * style_dim], as `regional_mapping` orders them.
 
@@ -42,11 +82,13 @@ class RegionalEncoder(portrait_encoder.PortraitEncoder):
     channels: of the convolutions that see a class's colours and mask.
     mask_channels: of those that see its mask alone.
     hidden: width of the hidden layer, of each class and kind.
+    cut_out_side: of a class's cut-out, pixels.
   """
 
   channels: tuple[int, int] = (24, 32)
   mask_channels: tuple[int, int] = (8, 16)
   hidden: int = 64
+  cut_out_side: int = 16
 
   @nn.compact
   def __call__(self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes']):
@@ -60,15 +102,12 @@ class RegionalEncoder(portrait_encoder.PortraitEncoder):
 
   def _features(self, x: Float[Array, 'batch size size channels']) -> Float[Array, 'batch hidden']:
     image, masks = x[..., :_COLORS], x[..., _COLORS:]
-    batch, size, _, num_classes = masks.shape
-    masks = jnp.moveaxis(masks, -1, 1)[..., None]  # [batch, K, size, size, 1]
-    cut_outs = jnp.concatenate([image[:, None] * masks, masks], axis=-1).reshape(batch * num_classes, size, size, -1)
-    if size > _LARGEST_SIDE:
-      factor = size // _LARGEST_SIDE
-      cut_outs = nn.avg_pool(cut_outs, (factor, factor), (factor, factor))
-    of_kinds = [
-        self._convolve(cut_outs[..., _COLORS:], self.mask_channels, 'mask_conv').reshape(batch, num_classes, -1),
-        self._convolve(cut_outs, self.channels, 'conv').reshape(batch, num_classes, -1)]
+    batch, _, _, num_classes = masks.shape
+    cut_outs, frames = cut_out(image, masks, self.cut_out_side)
+    cut_outs = cut_outs.reshape(batch * num_classes, *cut_outs.shape[2:])
+    convolved = [
+        self._convolve(cut_outs[..., _COLORS:], self.mask_channels, 'mask_conv'), self._convolve(cut_outs, self.channels, 'conv')]
+    of_kinds = [jnp.concatenate([features.reshape(batch, num_classes, -1), frames], axis=-1) for features in convolved]
     hidden = [self._of_classes(features, self.hidden, name) for features, name in zip(of_kinds, ('shape_hidden', 'texture_hidden'))]
     return discriminator_blocks.leaky_relu(jnp.stack(hidden, axis=2)).reshape(batch, -1)
 

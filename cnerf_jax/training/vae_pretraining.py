@@ -26,6 +26,7 @@ import optax
 
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
+from cnerf_jax import semantics
 from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import mapping_network
@@ -62,11 +63,30 @@ class Pretrained:
   presence_threshold: Float[Array, 'classes'] | None = None
 
 
-def draw_pixels(key: Array, batch: int, *, num_rays: int, num_pixels: int) -> Int[Array, 'batch rays']:
-  """Pixels of each portrait, row-major, drawn with replacement; all of them in order where as many rays as pixels are asked for."""
+def draw_pixels(
+    key: Array, semantic_mask: Float[Array, 'batch pixels classes'], *, num_rays: int, of_classes: float = 0.0,
+) -> Int[Array, 'batch rays']:
+  """Pixels of each portrait, row-major, drawn with replacement; all of them in order where as many rays as pixels are asked for.
+
+  Args:
+    key: random key.
+    semantic_mask: of the portraits, in [0, 1].
+    num_rays: pixels of each portrait.
+    of_classes: this part of the rays goes to the classes that a portrait shows, to each the same, and there to where its mask is; the
+      others go anywhere. 0: all pixels alike, so that few rays ever meet an eye.
+  """
+  batch, num_pixels, _ = semantic_mask.shape
   if num_rays == num_pixels:
     return jnp.broadcast_to(jnp.arange(num_pixels), (batch, num_pixels))
-  return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
+  if not of_classes:
+    return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
+  area = jnp.sum(semantic_mask, axis=1, keepdims=True)
+  shown = area >= semantics.PRESENT
+  share = jnp.sum(jnp.where(shown, semantic_mask / jnp.maximum(area, semantics.PRESENT), 0), axis=-1)
+  share = (1 - of_classes) / num_pixels + of_classes * share / jnp.sum(shown, axis=(1, 2))[:, None]
+  cumulative = jnp.cumsum(share, axis=-1)
+  points = jax.random.uniform(key, (batch, num_rays)) * cumulative[:, -1:]
+  return jnp.minimum(jax.vmap(jnp.searchsorted)(cumulative, points), num_pixels - 1)
 
 
 def reconstruct(
@@ -137,7 +157,7 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
     params, optimizer_states, key, i = carry
     pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
     pixels = draw_pixels(
-        pixel_key, batch['image'].shape[0], num_rays=settings.rays_per_portrait, num_pixels=config.image_size**2)
+        pixel_key, flat(batch['semantic_mask']), num_rays=settings.rays_per_portrait, of_classes=settings.rays_of_classes)
     real_image, real_mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
 
     def loss(params):

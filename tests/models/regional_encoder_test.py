@@ -52,6 +52,35 @@ def test_a_shape_is_of_its_own_mask():
   np.testing.assert_array_equal(changed, [[True, True], [False, False], [False, False]])
 
 
+def test_cut_outs_hold_a_class_alone_and_enlarged():
+  """Protects small classes: a spot of 2x2 pixels fills its cut-out as one of 4x4 does, and the frame says where it was, and how large."""
+  image, masks = np.full((1, 16, 16, 3), 0.5, np.float32), np.zeros((1, 16, 16, 3), np.float32)
+  masks[0, 2:4, 10:12, 0] = 1
+  masks[0, 8:12, 4:8, 1] = 1
+  cut, frame = regional_encoder.cut_out(image, masks, 8)
+  assert cut.shape == (1, 3, 8, 8, 4)
+  np.testing.assert_allclose(cut[..., :3], 0.5 * np.repeat(np.asarray(cut[..., 3:]), 3, axis=-1), atol=1e-6)
+  for k, size in ((0, 2), (1, 4)):
+    reach = max(2.2 * np.sqrt((size**2 - 1) / 12), 2.0)
+    np.testing.assert_allclose(cut[0, k, ..., 3].mean(), (size / (2 * reach))**2, rtol=0.15)
+  np.testing.assert_allclose(frame[0, 0, :2], [11 / 8 - 1, 3 / 8 - 1], atol=1e-6)
+  np.testing.assert_allclose(frame[0, :, 4], [4 / 256, 16 / 256, 0], atol=1e-6)
+  assert not np.asarray(cut[0, 2]).any() and np.isfinite(np.asarray(frame)).all()
+
+
+def test_cut_outs_of_all_pixels_are_the_picture():
+  """Protects what large classes show: a class that fills the picture loses nothing but its border's sharpness."""
+  image = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+  image = image.repeat(4, axis=1)[:, :32].repeat(4, axis=2)[:, :, :32]
+  cut, frame = regional_encoder.cut_out(image, np.ones((1, 32, 32, 1), np.float32), 32)
+  np.testing.assert_allclose(frame[0, 0, :2], 0, atol=1e-6)
+  reach = 2.2 * np.sqrt((32**2 - 1) / 12)
+  at = np.floor(16 - reach + 2 * reach / 32 * (np.arange(32) + 0.5)).astype(int)
+  inside = (at >= 1) & (at < 31)
+  expected = image[0][np.ix_(at[inside], at[inside])]
+  assert np.abs(np.asarray(cut[0, 0, ..., :3])[np.ix_(inside, inside)] - expected).mean() < 0.15
+
+
 def test_absent_classes_say_nothing():
   """Protects the prior: a class that isn't shown is said to be absent, and its latent is N(0, I), which costs nothing."""
   encoder, params = make()
