@@ -19,7 +19,7 @@ import sys
 import traceback
 from typing import Any
 
-PROCESSES = os.cpu_count() or 1
+PROCESSES = os.cpu_count() or 1  # the default of everything that draws people
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _ONE_THREAD = {name: '1' for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS', 'NUMBA_NUM_THREADS')}
 _ENVIRONMENT = _ONE_THREAD | {'JAX_PLATFORMS': 'cpu'}  # whatever asks JAX for a device in a worker must not take the trainer's
