@@ -85,6 +85,8 @@ FIELDS: fields.Table = dict(
             0.0, 'portraits that show a rare class count more, by (fraction of the batch that shows it)^-power; 0: all alike', least=0, most=1),
         image_weight=number(4.0, 'of the squared error of colours, against the cross-entropy of masks', least=0),
         prior_weight=number(0.004, 'of the divergence of latents from N(0, I)', least=0),
+        free_nats=number(
+            0.0, 'divergence that the latents of a class and kind, or the one latent of all, have for nothing, nats', least=0),
         warmup_steps=whole(0, 'over which both learning rates rise from zero'),
         num_encoded=whole(4096, 'portraits whose latents give the Gaussian that is folded into the mapping network', least=2),
         b1=number(0.9, 'of Adam', least=0, below=1),

@@ -25,22 +25,40 @@ def image_error(
 
 def mask_error(
     semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'], weights: Float[Array, '...'] | None = None,
+    pixel_weights: Float[Array, '*batch'] | None = None,
 ) -> Float[Array, '']:
-  """Cross-entropy of masks that sum to one, nats, mean over pixels; `weights` as those of `image_error`."""
-  return -_mean(jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1), weights)
+  """Cross-entropy of masks that sum to one, nats, mean over pixels; `weights` as those of `image_error`, `pixel_weights` of each pixel."""
+  errors = -jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1)
+  return _mean(errors if pixel_weights is None else errors * pixel_weights, weights)
 
 
 def reconstruction_loss(
     image: Float[Array, '*batch 3'], real_image: Float[Array, '*batch 3'],
     semantic_mask: Float[Array, '*batch classes'], real_mask: Float[Array, '*batch classes'],
-    *, image_weight: float = 1.0, weights: Float[Array, '...'] | None = None,
+    *, image_weight: float = 1.0, weights: Float[Array, '...'] | None = None, mask_weights: Float[Array, '*batch'] | None = None,
 ) -> Float[Array, '']:
-  """`image_error`, weighted, plus `mask_error`; `weights` of portraits, if not all count the same."""
-  return image_weight * image_error(image, real_image, weights) + mask_error(semantic_mask, real_mask, weights)
+  """`image_error`, weighted, plus `mask_error`; `weights` of portraits, if not all count the same.
+
+  `mask_weights` of pixels: where those of small classes are drawn more often than others, colours count by that, but masks that did would
+  be too large.
+  """
+  return image_weight * image_error(image, real_image, weights) + mask_error(semantic_mask, real_mask, weights, mask_weights)
 
 
 def prior_divergence(
-    mean: Float[Array, 'batch style_dim'], log_variance: Float[Array, 'batch style_dim']
+    mean: Float[Array, 'batch latents'], log_variance: Float[Array, 'batch latents'], *, free_nats: float = 0.0, group: int = 1,
 ) -> Float[Array, '']:
-  """Mean Kullback-Leibler divergence from N(mean, variance) to N(0, I), nats per portrait, unweighted."""
-  return jnp.mean(0.5 * jnp.sum(mean**2 + jnp.exp(log_variance) - 1 - log_variance, axis=-1))
+  """Mean Kullback-Leibler divergence from N(mean, variance) to N(0, I), nats per portrait, unweighted.
+
+  Args:
+    mean: of the Gaussians.
+    log_variance: of them.
+    free_nats: what each group of latents may say for nothing, on average over the batch ("free bits", Kingma et al. 2016): without it a
+      latent that says little at first is silenced for good.
+    group: latents that follow each other and belong together.
+  """
+  divergence = 0.5 * (mean**2 + jnp.exp(log_variance) - 1 - log_variance)
+  if not free_nats:
+    return jnp.mean(jnp.sum(divergence, axis=-1))
+  of_groups = jnp.sum(divergence.reshape(len(mean), -1, group), axis=-1)
+  return jnp.sum(jnp.maximum(jnp.mean(of_groups, axis=0), free_nats))

@@ -46,7 +46,7 @@ def cut_out(
     side: of the cut-outs, pixels.
 
   Returns:
-    Cut-outs: the image times the mask, then the mask. And where they were: x and y of the centre, half the width and the height, each in
+    Cut-outs: the image times the mask, then the mask. And their frames: x and y of the centre, half the width and the height, each in
     halves of the picture (the centre from its middle, in [-1, 1]), and the part of the picture that the mask covers. Classes without
     pixels get the whole picture, empty.
   """
@@ -102,12 +102,19 @@ class RegionalEncoder(portrait_encoder.PortraitEncoder):
 
   def _features(self, x: Float[Array, 'batch size size channels']) -> Float[Array, 'batch hidden']:
     image, masks = x[..., :_COLORS], x[..., _COLORS:]
-    batch, _, _, num_classes = masks.shape
-    cut_outs, frames = cut_out(image, masks, self.cut_out_side)
-    cut_outs = cut_outs.reshape(batch * num_classes, *cut_outs.shape[2:])
+    batch, size, _, num_classes = masks.shape
+    # two looks at a class: where it is in the picture, and what it is like
+    own = jnp.moveaxis(masks, -1, 1)[..., None]  # [batch, K, size, size, 1]
+    own = jnp.concatenate([image[:, None] * own, own], axis=-1).reshape(batch * num_classes, size, size, -1)
+    factor = size // self.cut_out_side
+    in_place = nn.avg_pool(own, (factor, factor), (factor, factor)) if factor > 1 else own
+    enlarged, frames = cut_out(image, masks, self.cut_out_side)
+    enlarged = enlarged.reshape(batch * num_classes, *enlarged.shape[2:])
+    looks = ((enlarged, ''), (in_place, 'place_'))
     convolved = [
-        self._convolve(cut_outs[..., _COLORS:], self.mask_channels, 'mask_conv'), self._convolve(cut_outs, self.channels, 'conv')]
-    of_kinds = [jnp.concatenate([features.reshape(batch, num_classes, -1), frames], axis=-1) for features in convolved]
+        [self._convolve(look[..., _COLORS:], self.mask_channels, f'{name}mask_conv') for look, name in looks],
+        [self._convolve(look, self.channels, f'{name}conv') for look, name in looks]]
+    of_kinds = [jnp.concatenate([features.reshape(batch, num_classes, -1) for features in looks] + [frames], axis=-1) for looks in convolved]
     hidden = [self._of_classes(features, self.hidden, name) for features, name in zip(of_kinds, ('shape_hidden', 'texture_hidden'))]
     return discriminator_blocks.leaky_relu(jnp.stack(hidden, axis=2)).reshape(batch, -1)
 

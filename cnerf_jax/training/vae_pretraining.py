@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 import itertools
 from typing import Any
 
+import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -43,6 +44,8 @@ from cnerf_jax.training import rare_classes
 from cnerf_jax.training import regional_prior
 from cnerf_jax.training import sharding
 
+_SIDES_OF_SURROUNDINGS = 16  # a pixel's surroundings reach a sixteenth of the picture to each side
+_SMALLEST_AREA = 1e-3  # pixels
 
 @flax.struct.dataclass
 class Pretrained:
@@ -64,29 +67,38 @@ class Pretrained:
 
 
 def draw_pixels(
-    key: Array, semantic_mask: Float[Array, 'batch pixels classes'], *, num_rays: int, of_classes: float = 0.0,
-) -> Int[Array, 'batch rays']:
+    key: Array, semantic_mask: Float[Array, 'batch size size classes'], *, num_rays: int, of_classes: float = 0.0,
+) -> tuple[Int[Array, 'batch rays'], Float[Array, 'batch rays']]:
   """Pixels of each portrait, row-major, drawn with replacement; all of them in order where as many rays as pixels are asked for.
 
   Args:
     key: random key.
     semantic_mask: of the portraits, in [0, 1].
     num_rays: pixels of each portrait.
-    of_classes: this part of the rays goes to the classes that a portrait shows, to each the same, and there to where its mask is; the
-      others go anywhere. 0: all pixels alike, so that few rays ever meet an eye.
+    of_classes: this part of the rays goes to the classes that a portrait shows, to each the same, and there to where its mask is and
+      around it; the others go anywhere. 0: all pixels alike, so that few rays ever meet an eye.
+
+  Returns:
+    The pixels, and how often each would be drawn among all alike over how often it is, so that a mean with these weights is a mean over
+    the picture: at most 1 / (1 - of_classes).
   """
-  batch, num_pixels, _ = semantic_mask.shape
-  if num_rays == num_pixels:
-    return jnp.broadcast_to(jnp.arange(num_pixels), (batch, num_pixels))
-  if not of_classes:
-    return jax.random.randint(key, (batch, num_rays), 0, num_pixels)
-  area = jnp.sum(semantic_mask, axis=1, keepdims=True)
-  shown = area >= semantics.PRESENT
-  share = jnp.sum(jnp.where(shown, semantic_mask / jnp.maximum(area, semantics.PRESENT), 0), axis=-1)
-  share = (1 - of_classes) / num_pixels + of_classes * share / jnp.sum(shown, axis=(1, 2))[:, None]
+  batch, size, _, num_classes = semantic_mask.shape
+  num_pixels = size**2
+  if num_rays == num_pixels or not of_classes:
+    pixels = (jnp.broadcast_to(jnp.arange(num_pixels), (batch, num_pixels)) if num_rays == num_pixels
+              else jax.random.randint(key, (batch, num_rays), 0, num_pixels))
+    return pixels, jnp.ones(pixels.shape)
+  around = 2 * (size // _SIDES_OF_SURROUNDINGS) + 1
+  # on both sides of an outline alike: a class drawn more often than what surrounds it would grow
+  near = nn.avg_pool(semantic_mask, (around, around), padding='SAME').reshape(batch, num_pixels, num_classes)
+  area = jnp.sum(near, axis=1, keepdims=True)
+  shown = jnp.max(semantic_mask, axis=(1, 2))[:, None] > semantics.PRESENT
+  share = jnp.sum(jnp.where(shown, near / jnp.maximum(area, _SMALLEST_AREA), 0), axis=-1) / jnp.sum(shown, axis=(1, 2))[:, None]
+  share = (1 - of_classes) / num_pixels + of_classes * share
   cumulative = jnp.cumsum(share, axis=-1)
   points = jax.random.uniform(key, (batch, num_rays)) * cumulative[:, -1:]
-  return jnp.minimum(jax.vmap(jnp.searchsorted)(cumulative, points), num_pixels - 1)
+  pixels = jnp.minimum(jax.vmap(jnp.searchsorted)(cumulative, points), num_pixels - 1)
+  return pixels, 1 / (num_pixels * jnp.take_along_axis(share, pixels, axis=-1))
 
 
 def reconstruct(
@@ -156,8 +168,8 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
   def step(carry, batch):
     params, optimizer_states, key, i = carry
     pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
-    pixels = draw_pixels(
-        pixel_key, flat(batch['semantic_mask']), num_rays=settings.rays_per_portrait, of_classes=settings.rays_of_classes)
+    pixels, rareness = draw_pixels(
+        pixel_key, batch['semantic_mask'], num_rays=settings.rays_per_portrait, of_classes=settings.rays_of_classes)
     real_image, real_mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
 
     def loss(params):
@@ -168,8 +180,9 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
       reconstructed = reconstruct(players, generator_params, render_key, styles, seen.viewpoint, pixels, config)
       likeness = reconstruction.reconstruction_loss(
           reconstructed.image, real_image, reconstructed.semantic_mask, real_mask,
-          image_weight=settings.image_weight, weights=portrait_weights(seen, batch['semantic_mask']))
-      divergence = reconstruction.prior_divergence(encoding.z.mean, encoding.z.log_variance)
+          image_weight=settings.image_weight, weights=portrait_weights(seen, batch['semantic_mask']), mask_weights=rareness)
+      divergence = reconstruction.prior_divergence(encoding.z.mean, encoding.z.log_variance, free_nats=settings.free_nats,
+          group=encoder.style_dim)
       geometry = weights.eikonal * reconstructed.eikonal_loss + weights.minimal_surface * reconstructed.minimal_surface_loss
       return likeness + settings.prior_weight * divergence + geometry + seen.loss, likeness
 

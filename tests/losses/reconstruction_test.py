@@ -41,3 +41,25 @@ def test_portraits_that_do_not_count_cost_nothing():
   np.testing.assert_allclose(loss([1.0, 0.0, 1.0]), (3 + 0.75) / 2 + math.log(2), rtol=1e-6)
   np.testing.assert_allclose(loss([1.0, 1.0, 1.0]), reconstruction.reconstruction_loss(image, real, mask, mask), rtol=1e-6)
   assert loss([0.0, 0.0, 0.0]) == 0
+
+
+def test_free_nats_are_free_for_each_group():
+  """Protects latents that begin with little to say: below what is free their divergence costs the same and pulls at nothing; above, all of it."""
+  divergence = lambda mean: reconstruction.prior_divergence(mean, jnp.zeros_like(mean), free_nats=0.5, group=2)
+  mean = jnp.array([[0.1, 0.2, 2.0, 0.0]] * 3)
+  np.testing.assert_allclose(divergence(mean), 0.5 + 2.0, rtol=1e-6)
+  gradient = np.asarray(jax.grad(divergence)(mean))
+  assert (gradient[:, :2] == 0).all() and (gradient[:, 2] > 0).all()
+
+
+def test_mask_weights_are_of_pixels_and_of_masks_alone():
+  """Protects areas of small classes: weights of pixels scale their cross-entropy, never the error of colours."""
+  rng = np.random.default_rng(0)
+  image, real = rng.uniform(-1, 1, (2, 2, 4, 3))
+  mask, real_mask = rng.dirichlet(np.ones(3), (2, 2, 4))
+  loss = lambda weights: reconstruction.reconstruction_loss(image, real, mask, real_mask, image_weight=3.0, mask_weights=weights)
+  weights = np.zeros((2, 4))
+  np.testing.assert_allclose(loss(weights), 3 * reconstruction.image_error(image, real), rtol=1e-6)
+  weights[1, 2] = 8
+  expected = -np.sum(real_mask[1, 2] * np.log(np.maximum(mask[1, 2], 1e-4)))
+  np.testing.assert_allclose(loss(weights) - loss(0 * weights), expected, rtol=1e-5)

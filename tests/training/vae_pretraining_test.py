@@ -209,22 +209,27 @@ def test_reconstructed_pixels_are_those_of_the_image(monkeypatch):
 
 def test_drawn_pixels_cover_the_image():
   """Protects the estimate of the mean over pixels: all are drawn as often, or each once where there are as many rays as pixels."""
-  masks = np.zeros((400, 16, 2), np.float32)
-  drawn = vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8)
+  masks = np.zeros((400, 4, 4, 2), np.float32)
+  drawn, rareness = vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8)
   counts = np.bincount(np.asarray(drawn).ravel(), minlength=16)
-  assert drawn.shape == (400, 8) and counts.min() > 140 and counts.max() < 260
-  every = vae_pretraining.draw_pixels(jax.random.key(0), masks[:3], num_rays=16)
+  assert drawn.shape == (400, 8) and counts.min() > 140 and counts.max() < 260 and (rareness == 1).all()
+  every, _ = vae_pretraining.draw_pixels(jax.random.key(0), masks[:3], num_rays=16)
   np.testing.assert_array_equal(every, np.tile(np.arange(16), (3, 1)))
 
 
 def test_small_classes_get_their_rays():
-  """Protects eyes: of the rays of classes every class that is shown gets the same, over its own pixels by their mask; the rest go anywhere."""
-  masks = np.zeros((2000, 16, 3), np.float32)
-  masks[:, :14, 0] = 1
-  masks[:, 14:, 1] = [0.25, 0.75]
-  drawn = np.asarray(vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8, of_classes=0.8)).ravel()
-  expected = np.concatenate([np.full(14, 0.4 / 14), [0.1, 0.3]]) + 0.2 / 16
-  np.testing.assert_allclose(np.bincount(drawn, minlength=16) / drawn.size, expected, rtol=0.1)
+  """Protects eyes: each class that is shown gets as many of the rays of classes, and means weighted by rareness are means over the image."""
+  masks = np.zeros((3000, 4, 4, 3), np.float32)
+  masks[..., 0] = 1
+  masks[:, 3, 2:] = [0, 1, 0]
+  drawn, rareness = (np.asarray(x) for x in vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8, of_classes=0.8))
+  expected = np.full(16, 0.4 / 14)
+  expected[14:] = 0.4 / 2
+  share = np.bincount(drawn.ravel(), minlength=16) / drawn.size
+  np.testing.assert_allclose(share, expected + 0.2 / 16, rtol=0.1)
+  values = np.random.default_rng(0).normal(size=16)
+  np.testing.assert_allclose((values[drawn] * rareness).mean(), values.mean(), atol=0.03)
+  assert rareness.max() <= 5.001
 
 
 def test_gaussian_of_encoded_latents_holds_their_spread():
