@@ -145,6 +145,17 @@ def _vae_pretraining(config, mesh) -> Iterator[str]:
            'the pixels of an image')
 
 
+def _semantic_discriminator(config, mesh) -> Iterator[str]:
+  del mesh
+  weights = config.loss_weights
+  if any(weights.semantic_discriminator.values()):
+    return
+  for name in ('adversarial_semantic', 'semantic_class'):
+    if weights.generator[name]:
+      yield (f'loss_weights.generator.{name} {weights.generator[name]} needs a semantic discriminator that learns, and all its '
+             'loss_weights.semantic_discriminator are 0; use 0, or give it its losses')
+
+
 def _edited_people(config, mesh) -> Iterator[str]:
   del mesh
   if config.evaluation.num_edited_people == 1:
@@ -166,5 +177,6 @@ _RULES = (
     (('image_size', 'coarse_to_fine', 'num_chunks', 'global_discriminator', 'semantic_discriminator'), _sizes),
     (('r1_fraction',), _r1_fraction),
     (('vae_pretraining', 'generator', 'image_size', 'camera'), _vae_pretraining),
+    (('loss_weights',), _semantic_discriminator),
     (('evaluation',), _edited_people),
 )

@@ -85,7 +85,8 @@ def make_players(config):
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
           num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width,
           dtype=config.discriminator_dtype, kind=settings.kind),
-      augmented=config.augmentation.target > 0)
+      augmented=config.augmentation.target > 0,
+      semantic_plays=any(config.loss_weights.semantic_discriminator.values()))
 
 
 def make_run(config, seed=0):

@@ -12,12 +12,21 @@ from cnerf_jax.models import semantic_discriminator as semantic_discriminator_li
 
 @flax.struct.dataclass
 class Players:
-  """The three modules of the game, and whether they play with transformed portraits."""
+  """The three modules of the game, and how they play.
+
+  Attributes:
+    generator: as named.
+    global_discriminator: as named.
+    semantic_discriminator: as named.
+    augmented: whether they play with transformed portraits.
+    semantic_plays: whether the semantic discriminator learns, and teaches; without it a step is a fifth shorter.
+  """
 
   generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
   global_discriminator: global_discriminator_lib.GlobalDiscriminator = flax.struct.field(pytree_node=False)
   semantic_discriminator: semantic_discriminator_lib.SemanticDiscriminator = flax.struct.field(pytree_node=False)
   augmented: bool = flax.struct.field(pytree_node=False, default=False)
+  semantic_plays: bool = flax.struct.field(pytree_node=False, default=True)
 
 
 def make_players(config) -> Players:
@@ -31,4 +40,5 @@ def make_players(config) -> Players:
           num_classes=num_classes, channels=tuple(config.semantic_discriminator.channels),
           head_width=config.semantic_discriminator.head_width, dtype=config.discriminator_dtype,
           kind=config.semantic_discriminator.kind),
-      augmented=config.augmentation.target > 0)
+      augmented=config.augmentation.target > 0,
+      semantic_plays=any(config.loss_weights.semantic_discriminator.values()))

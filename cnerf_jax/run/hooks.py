@@ -62,9 +62,8 @@ class Report:
     for warning in warnings:
       self._progress.note(f'warning: {warning}')
     self._writer.write_scalars(step, report)
-    self._progress.update(step, {
-        'D': report['global_discriminator/accuracy'], 'Ds': report['semantic_discriminator/accuracy'],
-        'G': report['generator/adversarial_global']})
+    shown = {'D': 'global_discriminator/accuracy', 'Ds': 'semantic_discriminator/accuracy', 'G': 'generator/adversarial_global'}
+    self._progress.update(step, {label: report[name] for label, name in shown.items() if name in report})
 
   def examine_geometry(self, step: int, geometry: Mapping[str, Any] | None) -> None:
     """Warns of heads of a wrong shape, by `geometry` of the scores."""

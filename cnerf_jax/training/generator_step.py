@@ -65,18 +65,21 @@ def loss_terms(
     viewpoint: Float[Array, 'batch 2'],
     semantic_class: Int[Array, 'batch'],
 ) -> Terms:
-  """Every term of the generator's loss, unweighted. Gradients reach the fakes through both discriminators."""
+  """Every term of the generator's loss, unweighted. Gradients reach the fakes through the discriminators that play."""
   outputs = players.global_discriminator.apply(global_discriminator_params, fakes.image, fakes.semantic_mask)
-  region, mask = semantic_discriminator.cut_out(fakes.image, fakes.semantic_mask, semantic_class)
-  semantic_outputs = players.semantic_discriminator.apply(semantic_discriminator_params, region, mask)
-  return {
+  terms = {
       'adversarial_global': adversarial.generator_loss(outputs.realness_logits),
-      'adversarial_semantic': adversarial.generator_loss(semantic_outputs.realness_logits),
       'viewpoint': viewpoint_lib.viewpoint_loss(outputs.viewpoint, viewpoint),
-      'semantic_class': semantic_classification.semantic_classification_loss(
-          semantic_outputs.class_logits, semantic_class),
       'eikonal': fakes.eikonal_loss,
       'minimal_surface': fakes.minimal_surface_loss,
+  }
+  if not players.semantic_plays:
+    return terms
+  region, mask = semantic_discriminator.cut_out(fakes.image, fakes.semantic_mask, semantic_class)
+  outputs = players.semantic_discriminator.apply(semantic_discriminator_params, region, mask)
+  return terms | {
+      'adversarial_semantic': adversarial.generator_loss(outputs.realness_logits),
+      'semantic_class': semantic_classification.semantic_classification_loss(outputs.class_logits, semantic_class),
   }
 
 

@@ -57,9 +57,12 @@ def make_train_step(
     global_params, global_optimizer, global_metrics = discriminator_step.take_turn(
         discriminator_step.global_terms, config, players, state.global_discriminator_params, optimizers.global_discriminator,
         state.global_discriminator_optimizer, (real, fake), config.loss_weights.global_discriminator)
-    semantic_params, semantic_optimizer, semantic_metrics = discriminator_step.take_turn(
-        discriminator_step.semantic_terms, config, players, state.semantic_discriminator_params, optimizers.semantic_discriminator,
-        state.semantic_discriminator_optimizer, (real, fake, class_draw.of_reals, fake_class), config.loss_weights.semantic_discriminator)
+    semantic_params, semantic_optimizer, semantic_metrics = (
+        state.semantic_discriminator_params, state.semantic_discriminator_optimizer, {})
+    if players.semantic_plays:
+      semantic_params, semantic_optimizer, semantic_metrics = discriminator_step.take_turn(
+          discriminator_step.semantic_terms, config, players, semantic_params, optimizers.semantic_discriminator, semantic_optimizer,
+          (real, fake, class_draw.of_reals, fake_class), config.loss_weights.semantic_discriminator)
 
     # the generator plays against the discriminators as they are now
     if not config.reuse_fakes:

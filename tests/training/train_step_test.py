@@ -93,6 +93,20 @@ def test_each_term_teaches_the_generator_through_the_step(step, term, parts):
     assert reached == (part in parts.split()), f'{term}: {part}'
 
 
+def test_a_semantic_discriminator_without_losses_sits_out(step):
+  """Protects the shorter step: nobody else's update notices that it is gone; it stays as it is and reports nothing."""
+  teaches_nobody = ('adversarial_semantic', 'semantic_class')
+  silent = Step(**RECIPE, **{f'loss_weights__generator__{term}': 0.0 for term in teaches_nobody},
+                **{f'loss_weights__semantic_discriminator__{term}': 0.0 for term in step.weights['semantic_discriminator']})
+  after, metrics = silent()
+  reference, _ = step(step.weights | {'generator': step.weights['generator'] | dict.fromkeys(teaches_nobody, 0.0)})
+  for player in ('generator', 'global_discriminator'):
+    chex.assert_trees_all_close(
+        *(tiny.flat(getattr(state, f'{player}_params')) for state in (after, reference)), rtol=1e-5, atol=1e-7)
+  assert same(after.semantic_discriminator_params, silent.state.semantic_discriminator_params)
+  assert not any(name.startswith('semantic_discriminator') or name.removeprefix('generator/') in teaches_nobody for name in metrics)
+
+
 def test_state_goes_on_from_step_to_step(step):
   """Protects the run: the counter, the key and fresh draws; the average follows by its decay; the base stays frozen."""
   once, _ = step()
