@@ -1,15 +1,26 @@
-"""Stage 1 on photographs with twelve classes at 64x64: the recommended recipe, `default.py` as it is.
+"""Stage 1 on photographs with twelve classes, at the paper's size: 64x64, width 128, 24 samples, batches of 24. For a GPU or TPU.
 
+  python -m data_pipeline.prepare PHOTOS DATA --labels LABELS
   python main.py --config=configs/ffhq12.py --workdir=DIR --config.data.dir=DATA
 
-Nobody has trained it to its end yet: hours and scores are unknown, and `--mode=plan` says what the device at hand would take. What it is
-made of was measured on smaller images (docs/convergence.md).
-
-DATA is what `python -m data_pipeline.prepare` made (docs/data.md). Photographs come without cameras, so that nothing here needs them.
-Where they are known (prepare --viewpoints), the sign of the azimuth is learnt more reliably with
---config.loss_weights.global_discriminator.viewpoint_real=15.
+Trains from cameras that `prepare` reads off the label maps; tens of thousands of photographs are what it is for. `--mode=plan` says what the
+device at hand would take.
 """
 
-from configs import default
+import ml_collections
 
-get_config = default.get_config
+from configs import recipe
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """recipe.py at full size."""
+  config = recipe.get_config().unlock()
+  config.camera.from_data = True
+  config.num_steps = 2_000
+  config.vae_pretraining.num_steps = 20_000
+  config.optimizer.generator_warmup_steps = 200
+  config.optimizer.decay_from = 0.7
+  config.sheet_every = 200
+  config.evaluate_every = 1_000
+  config.checkpoint_every = 500
+  return config.lock()

@@ -11,17 +11,18 @@ The parameters stay below 3 MB in one file (`cnerf_jax.pretrained.save`: 2.4 MB)
 
 import ml_collections
 
-from configs import procedural
+from configs import recipe
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """procedural.py on `people`, at 64x64."""
-  config = procedural.get_config().unlock()
+  """recipe.py on `people`, at 64x64."""
+  config = recipe.get_config().unlock()
+  config.data.flip = False
   config.data.name = 'people'
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 120
+  config.num_steps = 150
   config.batch_size = 8
   config.num_samples = 12
 
@@ -29,11 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.width = 48
   config.generator.gamma_offset = 20.0
   config.global_discriminator.channels = (16, 32, 64, 64, 64, 64)
-  config.semantic_discriminator.channels = (16, 32, 64, 64, 64)
-  config.semantic_discriminator.head_width = 64
 
-  config.vae_pretraining.num_steps = 2_000
-  config.vae_pretraining.warmup_steps = 100
+  config.vae_pretraining.num_steps = 5_000
   config.vae_pretraining.rays_per_portrait = 64
   config.r1_fraction = 0.5
   config.eikonal_fraction = 1 / 16
@@ -42,10 +40,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.decay_from = 0.7
 
   config.report_every = 20
-  config.sheet_every = 30
-  config.evaluate_every = 60
+  config.sheet_every = 50
+  config.evaluate_every = 150
   config.evaluation.num_images = 512
   config.evaluation.num_edited_people = 4
   config.evaluation.num_oracle_images = 4_000
-  config.checkpoint_every = 30
+  config.checkpoint_every = 50
   return config.lock()

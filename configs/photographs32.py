@@ -23,6 +23,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.evaluation.num_images = 400
   config.evaluation.num_oracle_images = 4_000
   config.vae_pretraining.num_steps = 2_600
-  config.vae_pretraining.warmup_steps = 100
   config.camera.from_data = True
   return config.lock()

@@ -5,12 +5,15 @@
 
 import ml_collections
 
-from configs import procedural
+from configs import recipe
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """procedural.py at 32x32."""
-  config = procedural.get_config().unlock()
+  """recipe.py on `portraits`, at 32x32."""
+  config = recipe.get_config().unlock()
+  config.data.name = 'portraits'
+  config.data.num_train = 10_000
+  config.data.flip = False
   config.num_steps = 200
   config.batch_size = 8
   config.image_size = 32

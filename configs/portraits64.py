@@ -7,12 +7,15 @@ Not yet trained to its end: hours and scores are unknown; `--mode=plan` says wha
 
 import ml_collections
 
-from configs import procedural
+from configs import recipe
 
 
 def get_config() -> ml_collections.ConfigDict:
-  """procedural.py at 64x64."""
-  config = procedural.get_config().unlock()
+  """recipe.py on `portraits`, at 64x64."""
+  config = recipe.get_config().unlock()
+  config.data.name = 'portraits'
+  config.data.num_train = 10_000
+  config.data.flip = False
   config.num_steps = 20_000
   config.generator.width = 64
   config.generator.style_dim = 64
@@ -20,8 +23,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.num_steps = 4_000
   config.optimizer.generator_warmup_steps = 200
   config.global_discriminator.channels = (32, 64, 96, 128, 128, 128)
-  config.semantic_discriminator.channels = (32, 64, 96, 128, 128)
-  config.semantic_discriminator.head_width = 128
   config.ema_half_life_images = 3_000.0
   config.sheet_every = 500
   config.evaluate_every = 2_000

@@ -1,4 +1,4 @@
-"""Photographs through the whole path, as a user runs it: prepare a folder, train configs/ffhq12.py on it, resume, be refused in one line."""
+"""Photographs through the whole path, as a user runs it: prepare a folder, train configs/default.py on it, resume, be refused in one line."""
 
 import json
 import pathlib
@@ -20,10 +20,10 @@ import faces  # noqa: E402
 from cnerf_jax import pretrained  # noqa: E402
 from cnerf_jax.models import portrait_encoder  # noqa: E402
 from cnerf_jax.persistence import workdir  # noqa: E402
-from configs import ffhq12  # noqa: E402
+from configs import default  # noqa: E402
 from data_pipeline import loader  # noqa: E402
 
-# configs/ffhq12.py made tiny: everything else is as it is
+# configs/default.py made tiny: everything else is as it is
 TINY = [f'--config.{field}' for field in (
     'num_steps=4', 'batch_size=4', 'image_size=8', 'num_samples=4', 'data.record_size=8', 'generator.style_dim=16',
     'generator.width=8', 'global_discriminator.channels=(8, 8, 8)', 'semantic_discriminator.channels=(8, 8)',
@@ -45,7 +45,7 @@ def shared(tmp_path_factory):
 
 
 def train(shared, workdir, *options):
-  return commands.main(shared, workdir, *TINY, *options, config='ffhq12')
+  return commands.main(shared, workdir, *TINY, *options, config='default')
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +57,7 @@ def whole(shared, tmp_path_factory):
   return workdir
 
 
-def test_recommended_config_trains_and_is_scored_without_cameras(whole):
+def test_the_papers_training_runs_and_is_scored_without_cameras(whole):
   """Protects users of photographs: no viewpoints are needed, and what can be scored without them is."""
   lines = commands.read_metrics(whole)
   assert {line['step'] for line in lines} == {1, 2, 3, 4}
@@ -113,7 +113,7 @@ def test_viewpoints_of_photographs_are_read(shared, tmp_path):
 
 def make_config(shared):
   """The config of these runs."""
-  config = ffhq12.get_config().unlock()
+  config = default.get_config().unlock()
   config.data.dir, config.data.record_size, config.image_size = f'{shared}/data', 8, 8
   return config.lock()
 

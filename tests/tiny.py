@@ -12,7 +12,7 @@ from cnerf_jax.models import semantic_discriminator
 from cnerf_jax.training import augmentation
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import train_state
-from configs import ffhq12
+from configs import default
 
 NUM_CLASSES = 3
 IMAGE_SIZE = 4
@@ -25,8 +25,8 @@ SIZES = {
 }
 
 
-def make_config(base=ffhq12, **changes):
-  """`configs/ffhq12.py` (or another) at tiny sizes; changes are dotted names with __ for the dot."""
+def make_config(base=default, **changes):
+  """`configs/default.py` (or another) at tiny sizes; changes are dotted names with __ for the dot."""
   config = base.get_config().unlock()
   config.update_from_flattened_dict(SIZES)
   config.update_from_flattened_dict({name.replace('__', '.'): value for name, value in changes.items()})

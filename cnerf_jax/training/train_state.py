@@ -24,7 +24,7 @@ class GanState:
     generator_params: the generator being trained.
     ema_params: their exponential moving average, which draws the pictures.
     global_discriminator_params: as named.
-    semantic_discriminator_params: as named.
+    semantic_discriminator_params: as named; empty where it doesn't play.
     generator_optimizer: optax state.
     global_discriminator_optimizer: optax state.
     semantic_discriminator_optimizer: optax state.
@@ -61,7 +61,7 @@ def create(key: Array, players: players_lib.Players, optimizers: optimizers_lib.
     masks = jnp.zeros((1, image_size, image_size, generator.num_classes))
     generator_params = generator.init(keys[0], jnp.zeros((1, generator.latent_dim)))
     global_params = players.global_discriminator.init(keys[1], image, masks)
-    semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1])
+    semantic_params = players.semantic_discriminator.init(keys[2], image, masks[..., :1]) if players.semantic_plays else {}
     fields = dict(
         step=jnp.zeros((), jnp.int32),
         key=run_key,

@@ -16,7 +16,7 @@ from configs import default
 from configs import fields
 
 CONFIGS = (
-    'default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'procedural', 'people64', 'photographs32', 'portraits32', 'portraits32_long',
+    'default', 'ffhq12', 'ffhq9', 'ffhq12_published', 'recipe', 'people64', 'photographs32', 'photographs64', 'portraits32', 'portraits32_long',
     'portraits64', 'smoke')
 
 MESH = type('Mesh', (), {'size': 2})()

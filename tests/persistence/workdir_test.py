@@ -9,7 +9,7 @@ import pytest
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import workdir
-from configs import ffhq12
+from configs import default
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -169,7 +169,7 @@ def test_file_is_readable_by_anyone(tmp_path):
 
 def test_runs_older_than_a_field_go_on(tmp_path):
   """Protects runs that were begun before photographs could be mirrored and augmented, and products be narrow: as they were, and only so."""
-  young = ffhq12.get_config().unlock()
+  young = default.get_config().unlock()
   young.data.flip = False
   old = young.copy_and_resolve_references()
   del old['augmentation'], old['data']['flip'], old['discriminator_dtype'], old['semantic_discriminator']['kind']
@@ -185,7 +185,7 @@ def test_runs_older_than_a_field_go_on(tmp_path):
 
 def test_length_of_a_decaying_run_is_part_of_it(tmp_path):
   """Protects resumed runs whose rates decay towards their last step: another length would be another schedule, half way through."""
-  config = ffhq12.get_config().unlock()
+  config = default.get_config().unlock()
   config.optimizer.decay_from = 0.7
   workdir.release(workdir.claim(tmp_path, config))
   longer = config.copy_and_resolve_references()
@@ -197,7 +197,7 @@ def test_length_of_a_decaying_run_is_part_of_it(tmp_path):
 @pytest.mark.parametrize('field', ['augmentation.adjust_every', 'seed'])
 def test_what_is_computed_may_not_change(tmp_path, field):
   """Protects from a pattern that lets too much through: only when things are reported, drawn, scored and saved may change."""
-  config = ffhq12.get_config().unlock()
+  config = default.get_config().unlock()
   workdir.release(workdir.claim(tmp_path, config))
   config.update_from_flattened_dict({field: 77})
   with pytest.raises(ValueError, match=f'{field}: .* before, 77 now'):

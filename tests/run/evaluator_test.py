@@ -12,7 +12,7 @@ import tiny
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
 from cnerf_jax.run import evaluator as evaluator_lib
-from configs import ffhq12
+from configs import default
 
 SIZE = 4
 NUM_CLASSES = 12
@@ -56,7 +56,7 @@ def test_fakes_are_compared_with_people_not_trained_on(data, split, num_samples,
   monkeypatch.setattr(evaluator_lib, 'make_depth_sampler', lambda generator, config: lambda params, key, batch, viewpoint: dict(
       semantic_mask=examples(batch, seed=0)['semantic_mask'], viewpoint=viewpoint, depth=np.full((batch, SIZE, SIZE), 1 + params / 10),
       surface_width=np.full((batch, SIZE, SIZE), 0.01), opacity=np.ones((batch, SIZE, SIZE))))
-  config = tiny.make_config(ffhq12, evaluation__num_images=100)
+  config = tiny.make_config(default, evaluation__num_images=100)
   notes = []
   evaluator = evaluator_lib.Evaluator(None, 2.0, config, data, notes.append)
   near, far = (-0.5, 0.5) if split == 'validation' else (0.5, -0.5)
@@ -77,7 +77,7 @@ def test_edits_are_of_the_last_step_or_as_asked(monkeypatch, tmp_path):
       examples(batch, seed=0), viewpoint=np.zeros((batch, 2), np.float32)))
   monkeypatch.setattr(evaluator_lib.scores_lib, 'measure_geometry', lambda *arguments: None)
   monkeypatch.setattr(evaluator_lib.semantics, 'PRESENT', 0.1)  # masks of the tiny generator are faint
-  config = tiny.make_config(ffhq12, evaluation__num_images=20, evaluation__num_edited_people=3, num_steps=7)
+  config = tiny.make_config(default, evaluation__num_images=20, evaluation__num_edited_people=3, num_steps=7)
   generator = tiny.make_generator(num_classes=NUM_CLASSES)
   evaluator = evaluator_lib.Evaluator(generator, None, config, Data(100, 64), print)
   params = tiny.make_params(generator)

@@ -1,0 +1,20 @@
+"""Photographs at 64x64 on two CPU cores, about two hours, or some minutes of a GPU: cameras read off label maps, VAE pretraining, a short
+adversarial phase.
+
+  python -m data_pipeline.prepare PHOTOS DATA --labels LABELS --size 64
+  python main.py --config=configs/photographs64.py --workdir=DIR --config.data.dir=DATA
+"""
+
+import ml_collections
+
+from configs import people64
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """people64.py on prepared photographs: mirrored too, fakes seen as the photographs are."""
+  config = people64.get_config().unlock()
+  config.data.name = 'real_portraits'
+  config.data.flip = True
+  config.camera.from_data = True
+  config.evaluation.num_images = 400
+  return config.lock()
