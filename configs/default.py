@@ -80,7 +80,7 @@ FIELDS: fields.Table = dict(
         rays_of_classes=number(
             0.0, 'part of those rays that goes to the classes in a portrait, to each the same, so that small ones are learnt too', least=0, most=1),
         learning_rate=number(5e-4, 'of the generator, at first; it falls to a tenth', above=0),
-        encoder_learning_rate=number(1e-3, 'of the encoder', above=0),
+        encoder_learning_rate=number(1e-3, 'of the encoder, likewise', above=0),
         rare_weight_power=number(
             0.0, 'portraits that show a rare class count more, by (fraction of the batch that shows it)^-power; 0: all alike', least=0, most=1),
         image_weight=number(4.0, 'of the squared error of colours, against the cross-entropy of masks', least=0),

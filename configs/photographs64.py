@@ -1,7 +1,7 @@
 """Photographs at 64x64 on two CPU cores, about two hours, or some minutes of a GPU: cameras read off label maps, VAE pretraining, a short
 adversarial phase.
 
-  python -m data_pipeline.prepare PHOTOS DATA --labels LABELS --size 64
+  python -m data_pipeline.prepare PHOTOS DATA --labels LABELS
   python main.py --config=configs/photographs64.py --workdir=DIR --config.data.dir=DATA
 """
 

@@ -15,6 +15,39 @@ import optax
 from cnerf_jax.rendering import density
 
 
+_NORMS_REMEMBERED = 50  # steps
+
+
+@flax.struct.dataclass
+class OutlierState:
+  """Running mean of gradient norms, and of how many steps."""
+
+  mean_norm: jax.Array
+  count: jax.Array
+
+
+def limit_outliers(factor: float) -> optax.GradientTransformation:
+  """Scales gradients whose norm is more than `factor` times the usual one down to that; gradients that are not finite become zero.
+
+  The usual norm is a running mean over the last 50 steps or so, in which outliers count as what they were scaled to, so that no constant has
+  to suit every width and loss. For chains in front of Adam, where one outlier would move all parameters by several times the learning rate.
+  """
+
+  def update(updates, state, params=None):
+    del params
+    norm = optax.tree.norm(updates)
+    finite = jnp.isfinite(norm)
+    known = state.count > 0
+    limited = jnp.where(known, jnp.minimum(norm, factor * state.mean_norm), norm)
+    scale = jnp.where(finite, limited / jnp.maximum(norm, jnp.finfo(jnp.float32).tiny), 0.0)
+    updates = jax.tree.map(lambda u: jnp.where(finite, u * scale, 0.0), updates)
+    weight = 1 / jnp.minimum(state.count + 1, _NORMS_REMEMBERED)
+    mean = jnp.where(finite, state.mean_norm + weight * (limited - state.mean_norm), state.mean_norm)
+    return updates, OutlierState(mean_norm=mean, count=state.count + finite)
+
+  return optax.GradientTransformation(lambda params: OutlierState(mean_norm=jnp.zeros(()), count=jnp.zeros((), jnp.int32)), update)
+
+
 @flax.struct.dataclass
 class Optimizers:
   """One optax transformation per player."""

@@ -46,6 +46,7 @@ from cnerf_jax.training import sharding
 
 _SIDES_OF_SURROUNDINGS = 16  # a pixel's surroundings reach a sixteenth of the picture to each side
 _SMALLEST_AREA = 1e-3  # pixels
+_OUTLIER = 4.0  # times the usual norm of a gradient
 
 @flax.struct.dataclass
 class Pretrained:
@@ -231,10 +232,10 @@ def fit(
   image = jnp.zeros((1, config.image_size, config.image_size, 3))
   masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
   params = (params, make_encoder(players, config).init(encoder_key, image, masks))
-  rate = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps, alpha=0.1)
+  rate = lambda peak: warmed_up(optax.cosine_decay_schedule(peak, settings.num_steps, alpha=0.1), settings.warmup_steps)
   optimizers = (
-      optimizers_lib.generator_optimizer(settings, warmed_up(rate, settings.warmup_steps)),
-      optax.adam(warmed_up(settings.encoder_learning_rate, settings.warmup_steps)))
+      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optimizers_lib.generator_optimizer(settings, rate(settings.learning_rate))),
+      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optax.adam(rate(settings.encoder_learning_rate))))
   step = sharding.jit_step(make_step(players, optimizers, config, hollow_encoder_params), mesh)
   carry = sharding.replicate(
       (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)

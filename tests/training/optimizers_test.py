@@ -1,3 +1,4 @@
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,3 +102,30 @@ def test_generator_rate_rises_alone():
       sizes[name].append(-float(step['x']))
   np.testing.assert_allclose(sizes['generator'], 1e-2 * np.array([0.25, 0.5, 0.75, 1, 1, 1]), rtol=1e-4)
   np.testing.assert_allclose(sizes['global_discriminator'], 1e-2, rtol=1e-4)
+
+
+def test_outliers_are_scaled_to_what_is_usual():
+  """Protects pretraining: a gradient ten times the usual norm is cut, one that is not finite is left out, usual ones pass as they are."""
+  limit = optimizers_lib.limit_outliers(4.0)
+  params = {'a': jnp.zeros(3), 'b': jnp.zeros(1)}
+  of_norm = lambda norm: {'a': jnp.array([0.6, 0.0, 0.0]) * norm, 'b': jnp.array([0.8]) * norm}
+  state = limit.init(params)
+  for norm in (2.0, 1.0, 3.0, 2.0):
+    updates, state = limit.update(of_norm(norm), state)
+    chex.assert_trees_all_close(updates, of_norm(norm), rtol=1e-6)
+  updates, after = limit.update(of_norm(20.0), state)
+  chex.assert_trees_all_close(updates, of_norm(8.0), rtol=1e-5)
+  np.testing.assert_allclose(after.mean_norm, (2.0 * 4 + 8.0) / 5, rtol=1e-5)
+  for bad in (jnp.nan, jnp.inf):
+    updates, after = limit.update(of_norm(bad), state)
+    chex.assert_trees_all_equal(updates, params)
+    chex.assert_trees_all_equal(after, state)
+
+
+def test_outliers_that_stay_become_usual():
+  """Protects learning that speeds up: norms that grow for good are followed."""
+  limit = optimizers_lib.limit_outliers(4.0)
+  state = limit.init({'a': jnp.zeros(1)})
+  for norm in [1.0] * 10 + [100.0] * 100:
+    updates, state = limit.update({'a': jnp.full(1, norm)}, state)
+  np.testing.assert_allclose(updates['a'], 100.0)
