@@ -6,6 +6,9 @@ true picture: the error inside the region and outside, root mean square over its
 floor, of A reconstructed without an edit, and the ceiling, of that reconstruction against the edited truth: as if nothing had been edited.
 A reconstruction errs by more than a nose is worth, so the changes themselves are compared too, of the drawing and of the truth, in which the
 reconstruction's own error cancels: inside, their difference over the true change (0: the true edit, 1: none); outside, the difference alone.
+
+In the true picture A's nose keeps A's light and skin. With --keep_tone so does the swap: what B's skin says of B's nose is exchanged for what
+A's skin says of it (`cnerf_jax.editing.conditional_edits.swap_keeping`).
 """
 
 from __future__ import annotations
@@ -23,8 +26,11 @@ from jaxtyping import Bool, Float
 
 from benchmarks import machine
 from cnerf_jax import camera as camera_lib
+from cnerf_jax import latents
 from cnerf_jax import pretrained
 from cnerf_jax import semantics
+from cnerf_jax.editing import conditional_edits
+from cnerf_jax.editing import style_statistics
 from cnerf_jax.evaluation import locality
 from cnerf_jax.persistence import workdir as workdir_lib
 from data_pipeline import transforms
@@ -36,6 +42,7 @@ _FIRST_IDENTITY = 3_000_000_000  # beyond those of every split
 _RECORD_SIZE = 64
 _AT_ONCE = 16
 _CLASS_SET = semantics.FFHQ12
+_KINDS = {'shape': latents.SHAPE, 'texture': latents.TEXTURE, 'both': None}
 
 Encode = Callable[[np.ndarray, np.ndarray], Any]
 Render = Callable[[Any, np.ndarray], np.ndarray]
@@ -143,6 +150,18 @@ def swap_styles(styles: np.ndarray, donors: np.ndarray, region: str, kind: str) 
   return locality.swap_styles(styles, donors, _CLASS_SET.index(region), kind)
 
 
+def swap_that_keeps_tone(model: pretrained.Model) -> Swap:
+  """`swap_styles`, but a region is what it would be if the donor had the receiver's skin."""
+  statistics = style_statistics.of_model(model, jax.random.key(0))
+  skin = style_statistics.rows_as_features(_CLASS_SET.index('skin'), latents.TEXTURE, statistics.mean.shape)
+
+  def swap(styles, donors, region, kind):
+    return np.asarray(conditional_edits.swap_keeping(
+        statistics, styles, donors, _CLASS_SET.index(region), features=skin, kind=_KINDS[kind]))
+
+  return swap
+
+
 def functions(model: pretrained.Model, encoder: pretrained.Encoder) -> tuple[Encode, Render]:
   """(encode, render) of a model; styles are those of the encoder's mean latents.
 
@@ -210,10 +229,11 @@ def main(argv):
     raise app.UsageError(str(error)) from error
   encode, render = functions(model, encoder)
   rows = measure(
-      encode, render, swap_styles, draw_pairs(_SEED.value, _PAIRS.value), to_example=example_maker(model.image_size, dilation),
+      encode, render, swap_that_keeps_tone(model) if _KEEP_TONE.value else swap_styles, draw_pairs(_SEED.value, _PAIRS.value),
+      to_example=example_maker(model.image_size, dilation),
       record_size=record_size or max(_RECORD_SIZE, model.image_size))
   print(format_table(rows))
-  machine.append(dict(benchmark='swap_truth', pairs=_PAIRS.value, seed=_SEED.value, rows=rows), _OUTPUT.value)
+  machine.append(dict(benchmark='swap_truth', keep_tone=_KEEP_TONE.value, pairs=_PAIRS.value, seed=_SEED.value, rows=rows), _OUTPUT.value)
 
 
 if __name__ == '__main__':
@@ -223,5 +243,6 @@ if __name__ == '__main__':
   _ENCODER = flags.DEFINE_string('encoder', None, 'File of the encoder of the same run.')
   _PAIRS = flags.DEFINE_integer('pairs', 64, 'Pairs of people.', lower_bound=1)
   _SEED = flags.DEFINE_integer('seed', 0, 'Seed of the people.', lower_bound=0)
+  _KEEP_TONE = flags.DEFINE_boolean('keep_tone', False, "Whether a region takes the receiver's skin tone.")
   _OUTPUT = flags.DEFINE_string('output', None, 'A line of JSON is appended here.')
   app.run(main)

@@ -78,7 +78,7 @@ FIELDS: fields.Table = dict(
         batches_per_step=whole(4, 'batches of portraits a step', least=1),
         rays_per_portrait=whole(128, 'random pixels reconstructed of each portrait', least=1),
         rays_of_classes=number(
-            0.0, 'part of those rays that goes to the classes in a portrait, to each the same, so that small ones are learnt too', least=0, most=1),
+            0.0, 'part of those rays that goes to the classes of a portrait, to each the same, so that small ones are learnt', least=0, most=1),
         learning_rate=number(5e-4, 'of the generator, at first; it falls to a tenth', above=0),
         encoder_learning_rate=number(1e-3, 'of the encoder, likewise', above=0),
         rare_weight_power=number(

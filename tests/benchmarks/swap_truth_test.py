@@ -3,6 +3,7 @@
 import math
 
 from absl import app
+import jax
 import numpy as np
 import pytest
 
@@ -120,6 +121,20 @@ def test_a_model_encodes_and_draws_in_calls_of_one_size():
   assert (swapped != styles[:2]).any(axis=(0, 3)).nonzero()[0].tolist() == [8]
   np.testing.assert_array_equal(swapped[:, 8, latents.TEXTURE], styles[2:4, 8, latents.TEXTURE])
   assert render(styles, random.normal(size=(17, 2)).astype(np.float32)).shape == (17, 4, 4, 3)
+
+
+def test_a_swap_can_keep_the_skin():
+  """Protects --keep_tone: of donors with the receiver's own skin the swap is the plain one; of others it differs, in its region alone."""
+  model, _ = make_model()
+  swap = swap_truth.swap_that_keeps_tone(model)
+  styles = np.array(jax.random.normal(jax.random.key(0), (4, 12, 2, model.generator.style_dim)))
+  donors = styles[::-1].copy()
+  other = swap(styles, donors, 'nose', 'both')
+  assert (np.abs(other - styles).max(axis=(0, 3)) > 1e-3).any(axis=1).nonzero()[0].tolist() == [2]
+  plain = swap_truth.swap_styles(styles, donors, 'nose', 'both')
+  assert np.abs(other - plain).max() > 1e-3
+  donors[:, 1, latents.TEXTURE] = styles[:, 1, latents.TEXTURE]
+  np.testing.assert_allclose(swap(styles, donors, 'nose', 'both')[:, 2], donors[:, 2], atol=1e-3)
 
 
 def test_an_encoder_of_another_model_is_one_line():

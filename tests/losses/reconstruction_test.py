@@ -44,7 +44,7 @@ def test_portraits_that_do_not_count_cost_nothing():
 
 
 def test_free_nats_are_free_for_each_group():
-  """Protects latents that begin with little to say: below what is free their divergence costs the same and pulls at nothing; above, all of it."""
+  """Protects latents that say little at first: below what is free divergence pulls at nothing, above it counts whole."""
   divergence = lambda mean: reconstruction.prior_divergence(mean, jnp.zeros_like(mean), free_nats=0.5, group=2)
   mean = jnp.array([[0.1, 0.2, 2.0, 0.0]] * 3)
   np.testing.assert_allclose(divergence(mean), 0.5 + 2.0, rtol=1e-6)
