@@ -19,7 +19,7 @@ python -c 'import jax; print(jax.__version__, jax.devices())' | tee "$OUT/device
 if [ "$TINY" = 1 ]; then
   big=configs/smoke.py; trained=configs/smoke.py; batches=4; variants='float32 bfloat16'; drawn=1; repeats=2
 else
-  big=configs/ffhq12.py; trained=configs/portraits64.py; batches=${BATCHES:-4 24 96}; variants=${VARIANTS:-tensorfloat32 bfloat16 float32}
+  big=configs/default.py; trained=configs/portraits64.py; batches=${BATCHES:-4 24 96}; variants=${VARIANTS:-tensorfloat32 bfloat16 float32}
   drawn=1,4,16; repeats=5
 fi
 

@@ -33,6 +33,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.vae_pretraining.num_steps = 5_000
   config.vae_pretraining.rays_per_portrait = 64
+  config.vae_pretraining.prior_weight = 0.0005
   config.r1_fraction = 0.5
   config.eikonal_fraction = 1 / 16
 
