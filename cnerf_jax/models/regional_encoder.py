@@ -19,6 +19,7 @@ _COLORS = 3
 _REACH = 2.2  # standard deviations from a mask's centre to the border of its cut-out; 1.7 are the half of a bar
 _SMALLEST_REACH = 2.0  # pixels
 _SMALLEST_AREA = 1e-3  # pixels
+_LARGEST = 5.0  # of a latent's mean: one far from all others makes frequencies, and with them a field, that no loss can tame
 _CLEARLY = 0.5  # how far from its threshold the presence of an encoded class is
 _CERTAIN = -8.0  # its log variance
 
@@ -136,5 +137,5 @@ class RegionalEncoder(portrait_encoder.PortraitEncoder):
         'bri,rio->bro', hidden, self.param('log_variance_kernel', nn.initializers.zeros, (rows, self.hidden, width), jnp.float32))
     bias = lambda name: self.param(name, nn.initializers.zeros, (rows, width), jnp.float32)
     return portrait_encoder.LatentGaussian(
-        mean=(mean + bias('mean_bias')).reshape(batch, -1),
+        mean=(_LARGEST * jnp.tanh((mean + bias('mean_bias')) / _LARGEST)).reshape(batch, -1),
         log_variance=jnp.clip(log_variance + bias('log_variance_bias'), -8, 2).reshape(batch, -1))
