@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 150
+  config.num_steps = 120
   config.batch_size = 8
   config.num_samples = 12
 
@@ -31,7 +31,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.gamma_offset = 20.0
   config.global_discriminator.channels = (16, 32, 64, 64, 64, 64)
 
-  config.vae_pretraining.num_steps = 5_000
+  config.vae_pretraining.num_steps = 2_400
   config.vae_pretraining.rays_per_portrait = 64
   config.vae_pretraining.prior_weight = 0.0005
   config.r1_fraction = 0.5
@@ -41,10 +41,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.decay_from = 0.7
 
   config.report_every = 20
-  config.sheet_every = 50
-  config.evaluate_every = 150
+  config.sheet_every = 40
+  config.evaluate_every = 120
   config.evaluation.num_images = 512
   config.evaluation.num_edited_people = 4
   config.evaluation.num_oracle_images = 4_000
-  config.checkpoint_every = 50
+  config.checkpoint_every = 40
   return config.lock()
