@@ -90,6 +90,14 @@ def test_absent_classes_say_nothing():
   assert (z[0][:, 2] == 0).all() and (z[1][:, 2] == 0).all() and (z[0][:, :2] != 0).all()
 
 
+def test_no_portrait_is_far_from_all_others():
+  """Protects pretraining: one latent of 50 made a field so steep that its gradients drowned those of all other portraits."""
+  encoder, params = make()
+  far = jax.tree.map(lambda x: 30 * x, params)
+  means = np.abs(encoder.apply(far, *portraits()).z.mean)
+  assert 4.9 < means.max() <= 5
+
+
 @pytest.mark.parametrize('mirror_latents', [False, True])
 def test_viewpoints_turn_with_the_mirror(mirror_latents):
   """Protects cameras that regional encoders read: azimuth changes sign under mirroring, elevation doesn't."""
