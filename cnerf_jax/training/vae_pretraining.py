@@ -91,7 +91,8 @@ def draw_pixels(
     return pixels, jnp.ones(pixels.shape)
   around = 2 * (size // _SIDES_OF_SURROUNDINGS) + 1
   # on both sides of an outline alike: a class drawn more often than what surrounds it would grow
-  near = nn.avg_pool(semantic_mask, (around, around), padding='SAME').reshape(batch, num_pixels, num_classes)
+  near = nn.avg_pool(semantic_mask, (around, 1), padding='SAME')  # rows, then columns: the same mean, in a fifth of the additions
+  near = nn.avg_pool(near, (1, around), padding='SAME').reshape(batch, num_pixels, num_classes)
   area = jnp.sum(near, axis=1, keepdims=True)
   shown = jnp.max(semantic_mask, axis=(1, 2))[:, None] > semantics.PRESENT
   share = jnp.sum(jnp.where(shown, near / jnp.maximum(area, _SMALLEST_AREA), 0), axis=-1) / jnp.sum(shown, axis=(1, 2))[:, None]
