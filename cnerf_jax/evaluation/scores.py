@@ -258,8 +258,11 @@ def format_table(scores: Mapping[str, Any]) -> str:
   if relief is not None:
     lines.append(f'{"relief":<18}{_number(relief["slope"], ".3f"):>8}{"":>24}  1: as deep as real, 0: flat, below 0: hollow'
                  f' (error {_number(relief["error"], ".3f")})')
-  rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third'}
+  rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third',
+           'class_locality': f'of what a swap of a large class changes, {bars.LOCALITY:.0%} is in its region'}
   for name, rule in rules.items():
+    if name not in scores['passed']:
+      continue
     row = scores['passed'][name]
     lines.append(f'{name:<18}{row["value"]:>8}{"":>24}  {rule}: {_passed_text(row)}'
                  + (f' ({", ".join(row["outside"])})' if row['outside'] else ''))

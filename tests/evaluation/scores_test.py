@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from cnerf_jax.evaluation import bars
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import scores as scores_lib
 
@@ -88,6 +89,17 @@ def test_a_little_for_everyone_is_not_the_right_presence():
   assert 'third: missed (dot)' in scores_lib.format_table(scores) and 'seen too often' in scores_lib.format_table(scores)
   assert scores_lib.summary(scores)['presence_ratio_dot'] == pytest.approx(1 / dot['real_presence'])
   assert evaluate(worn_by=0.4, dot_radius=0.35)['passed']['class_presence']['passed']
+
+
+def test_edits_must_stay_in_their_region(score):
+  """Protects the promise of editing: a large class whose shape or texture leaks is named; one that nobody shows is not."""
+  row = lambda shape, texture: dict(shape={'locality': shape}, texture={'locality': texture})
+  edits = dict(classes={'background': row(0.99, 0.98), 'disc': row(1.0, 0.96), 'dot': row(math.nan, math.nan)})
+  passed = bars.passed(score() | {'locality': edits})
+  assert passed['class_locality'] == {'value': 1, 'bar': 0, 'passed': False, 'outside': ['disc']}
+  edits['classes']['disc'] = row(0.97, 0.97)
+  assert bars.passed(score() | {'locality': edits})['class_locality']['passed']
+  assert 'class_locality' not in score()['passed']
 
 
 def test_rare_classes_must_be_in_the_picture_of_those_who_wear_them():
