@@ -29,8 +29,13 @@ from cnerf_jax import pretrained
 from cnerf_jax.rendering import volume_rendering
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
+SUFFIX = '.stablehlo'
 PARAMS_FILE = 'params.npz'
 _W_MEAN = 'w_mean'  # in params, beside the generator's own
+# of each program, in order; a camera is a dictionary of what the program `camera` returns
+_ARGUMENTS = {
+    'people': ('params', 'seeds', 'truncation'), 'mapping': ('params', 'z', 'truncation'), 'camera': ('viewpoint',),
+    'rendering': ('params', 'styles', 'camera')}
 
 
 def export(
@@ -73,16 +78,19 @@ def export(
         styles, camera_lib.Camera(**camera), image_size=image_size, num_samples=num_samples, num_chunks=num_chunks)
     return {'rgb': drawn.rgb, 'semantic_mask': drawn.semantic_mask, 'depth': drawn.depth, 'opacity': 1 - drawn.last_weight}
 
+  def camera(viewpoint):
+    return camera_of(viewpoint)
+
   (batch,) = jax_export.symbolic_shape('batch')
   struct = lambda *shape, dtype=jnp.float32: jax.ShapeDtypeStruct(shape, dtype)
   params = {name: struct(*x.shape, dtype=x.dtype) for name, x in flat_params(model).items()}
-  camera = {'cam_to_world': struct(batch, 3, 4), 'focal': struct(batch), 'near': struct(batch), 'far': struct(batch)}
+  fields = {'cam_to_world': struct(batch, 3, 4), 'focal': struct(batch), 'near': struct(batch), 'far': struct(batch)}
   styles = struct(batch, generator.num_classes, 2, generator.style_dim)
   programs = {
       'people': (people, (params, struct(batch, dtype=jnp.uint32), struct())),
       'mapping': (mapping, (params, struct(batch, generator.latent_dim), struct())),
-      'camera': (view, (struct(batch, 2),)),
-      'rendering': (rendering, (params, styles, camera))}
+      'camera': (camera, (struct(batch, 2),)),
+      'rendering': (rendering, (params, styles, fields))}
   with _without_locations():
     return {
         name: jax_export.export(jax.jit(function), platforms=tuple(platforms))(*arguments)
@@ -93,13 +101,31 @@ def files(model: pretrained.Model, **options) -> dict[str, bytes]:
   """{name: contents} of the programs, with their first derivatives, and of their parameters; `options` as `export`."""
   programs = export(model, **options)
   with _without_locations():  # the derivatives are traced here
-    contents = {f'{name}.stablehlo': bytes(program.serialize(vjp_order=1)) for name, program in programs.items()}
+    contents = {f'{name}{SUFFIX}': bytes(program.serialize(vjp_order=1)) for name, program in programs.items()}
   buffer = io.BytesIO()
   np.savez(buffer, **flat_params(model))
   return contents | {PARAMS_FILE: buffer.getvalue()}
 
 
-def view(viewpoint: Float[Array, 'batch 2']) -> dict[str, Array]:
+def describe(contents: bytes) -> dict:
+  """What a program of `files` takes and gives, read off the program, for the card (`model_card`): a dictionary counts as its arrays."""
+  program = jax_export.deserialize(bytearray(contents))
+  named = zip(_ARGUMENTS[program.fun_name], program.in_tree.unflatten(program.in_avals)[0])
+  inputs = {}
+  for name, argument in named:
+    inputs |= {name: {}} if name == 'params' else _arrays(argument, name)
+  return dict(
+      kind='StableHLO', platforms=list(program.platforms), derivatives=1, arguments=list(_ARGUMENTS[program.fun_name]), inputs=inputs,
+      outputs=_arrays(program.out_tree.unflatten(program.out_avals), 'styles'))
+
+
+def _arrays(found, name: str) -> dict:
+  named = found if isinstance(found, Mapping) else {name: found}
+  whole = lambda shape: [size if isinstance(size, int) else str(size) for size in shape]
+  return {name: dict(shape=whole(x.shape), dtype=np.dtype(x.dtype).name) for name, x in named.items()}
+
+
+def camera_of(viewpoint: Float[Array, 'batch 2']) -> dict[str, Array]:
   """The fields of a camera that looks from (azimuth, elevation), radians."""
   camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
   return {name: getattr(camera, name) for name in ('cam_to_world', 'focal', 'near', 'far')}

@@ -111,7 +111,7 @@ def test_other_sizes_in_chunks(model):
   """Protects large images: their rays are drawn in parts, the same picture; params stay what they were."""
   rendering = stablehlo.export(model, image_size=6, num_samples=5, num_chunks=4)['rendering']
   styles = model.draw_styles(jax.random.key(0), 2)
-  drawn = rendering.call(stablehlo.flat_params(model), styles, stablehlo.view(jnp.zeros((2, 2))))
+  drawn = rendering.call(stablehlo.flat_params(model), styles, stablehlo.camera_of(jnp.zeros((2, 2))))
   expected = model.render(styles, camera.orbit(jnp.zeros(2), jnp.zeros(2)), image_size=6, num_samples=5)
   np.testing.assert_allclose(drawn['rgb'], expected.rgb, atol=1e-4)
 
