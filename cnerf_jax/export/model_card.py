@@ -45,8 +45,8 @@ MEANINGS = {
     'depth': 'expected depth along the axis of the camera, world units',
     'opacity': 'in [0, 1], what was stopped before the last sample'}
 _SECTIONS = {
-    'format': int, 'what': str, 'made_by': dict, 'licence': dict, 'classes': dict, 'sizes': dict, 'cameras': dict, 'data': dict, 'training': dict,
-    'scores': (dict, type(None)), 'parameters_sha256': str, 'programs': dict, 'files': dict}
+    'format': int, 'what': str, 'made_by': dict, 'licence': dict, 'classes': dict, 'sizes': dict, 'cameras': dict, 'data': dict,
+    'training': dict, 'scores': (dict, type(None)), 'parameters_sha256': str, 'programs': dict, 'files': dict}
 _PARTS = {
     'made_by': ('package', 'version', 'jax'), 'licence': ('code', 'parameters'), 'classes': ('class_set', 'names', 'palette'),
     'sizes': ('image_size', 'num_samples', 'trained_image_size', 'trained_num_samples', 'latent_dim', 'style_dim', 'parameters'),

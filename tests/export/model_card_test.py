@@ -81,12 +81,14 @@ def test_an_export_repeats_bit_for_bit(model, contents):
 
 
 @pytest.mark.parametrize('break_card, message', [
-    (lambda card: card.pop('classes'), 'classes of the model card is None'), (lambda card: card.update(format=2), 'format of the model card is 2'),
+    (lambda card: card.pop('classes'), 'classes of the model card is None'),
+    (lambda card: card.update(format=2), 'format of the model card is 2'),
     (lambda card: card['cameras'].pop('near'), 'cameras of the model card lacks near'),
     (lambda card: card['licence'].update(parameters=''), 'names no licence of the parameters'),
     (lambda card: card['classes']['palette'].pop(), '12 classes and 11 colours'),
     (lambda card: card['programs']['mapping.onnx']['inputs'].update(smell={}), 'no meaning of smell'),
-    (lambda card: card['programs'].update({'nose.onnx': dict(outputs={'x': dict(meaning='x')})}), 'program nose.onnx of the model card has no file'),
+    (lambda card: card['programs'].update({'nose.onnx': dict(outputs={'x': dict(meaning='x')})}),
+     'program nose.onnx of the model card has no file'),
     (lambda card: card['files']['params.npz'].update(sha256='f' * 64), 'params.npz is missing or another file'),
     (lambda card: card['files']['params.npz'].pop('bytes'), 'params.npz of the model card has no size')])
 def test_what_is_no_card_is_refused(contents, card, break_card, message):

@@ -51,7 +51,8 @@ def _model(request):
   generator = tiny.make_generator(color_gain=60.0, **KINDS[request.param])
   params = tiny.make_params(generator)
   shape = (3, 2, 8) if generator.region_dim else (8,)
-  return pretrained.Model(generator=generator, params=params, image_size=4, num_samples=4, w_mean=0.1 * jnp.arange(np.prod(shape)).reshape(shape))
+  mean = 0.1 * jnp.arange(np.prod(shape)).reshape(shape)
+  return pretrained.Model(generator=generator, params=params, image_size=4, num_samples=4, w_mean=mean)
 
 
 @pytest.fixture(name='files', scope='module')
