@@ -108,7 +108,7 @@ def _resolve(verb: str, settings: Mapping[str, object], model: pretrained.Model)
     own = models.find(settings['model'])
     settings['encoder'] = str(own) if (own / pretrained.ENCODER_FILE).exists() else None
   if settings['size'] is None:
-    settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE)
+    settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE * (2 if verb == 'invert' else 1))
   if settings['samples'] is None:
     settings['samples'] = min(model.num_samples, _MOST_DEFAULT_SAMPLES)
   if settings['importance'] is None:
