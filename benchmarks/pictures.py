@@ -1,4 +1,4 @@
-"""What the commands of cnerf_jax.draw take, start and compilation included: python -m benchmarks.pictures [--sizes=256,512,1024] [--model=people64]
+"""What the commands of cnerf_jax.draw take, start and compilation included: python -m benchmarks.pictures [--sizes=256,512] [--model=people64]
 
 Ten views at 64x64 of a model of full size (configs/ffhq12.py, untrained: time does not depend on the parameters), and one picture of a
 trained model at each of --sizes: seconds, processor seconds (of all cores together; the machine's other work touches them less) and peak

@@ -78,7 +78,8 @@ class Inversion(draw_sheets.Sheet):
         [sheets.pixels(self._shown)] + [sheets.pixels(view.rgb) for view in views], [masks] + [self.mask(view) for view in views],
         [blank, *changes] + [blank] * (len(views) - 2)]
     turn = f'{math.degrees(self.settings["turn"]):.0f}°'
-    headings = ['photograph', "encoder's guess" if self._guessed else 'the mean', 'refined', f'turned -{turn} ', f'turned +{turn} ']  # a degree at the end would be an azimuth
+    begin = "encoder's guess" if self._guessed else 'the mean'
+    headings = ['photograph', begin, 'refined', f'turned -{turn} ', f'turned +{turn} ']  # a degree at the end would be an azimuth
     azimuth, elevation = (math.degrees(angle) for angle in self._found.viewpoint)
     agreement = '' if self._found.mean_iou is None else f', mIoU {self._found.mean_iou:.2f}'
     title = f'PSNR {self._found.psnr:.1f} dB{agreement}; azimuth {azimuth:+.0f}°, elevation {elevation:+.0f}°'

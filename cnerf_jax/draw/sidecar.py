@@ -60,7 +60,8 @@ def compare(record: Mapping, drawing: verbs.Drawing) -> str:
   if drawing.pixels_sha256 != record['pixels_sha256']:
     now = software()
     changed = [f'{name} {was}, now {now.get(name)}' for name, was in record['made_with'].items() if now.get(name) != was]
-    raise ValueError(f'{record["picture"]} comes out with other pixels; what has changed: {"; ".join(changed) or "nothing that is recorded"}')
+    what, else_ = ('contents', "config or scores of the model's card") if drawing.verb == 'export' else ('pixels', 'nothing that is recorded')
+    raise ValueError(f'{record["picture"]} comes out with other {what}; what has changed: {"; ".join(changed) or else_}')
   if hashlib.sha256(drawing.data).hexdigest() != record['file_sha256']:
     return 'the same pixels; the file differs, as another version encoded it'
   return 'the same bit for bit'

@@ -32,6 +32,7 @@ PLATFORMS = ('cpu', 'cuda', 'tpu')
 SUFFIX = '.stablehlo'
 PARAMS_FILE = 'params.npz'
 _W_MEAN = 'w_mean'  # in params, beside the generator's own
+_CAMERA = ('cam_to_world', 'focal', 'near', 'far')
 # of each program, in order; a camera is a dictionary of what the program `camera` returns
 _ARGUMENTS = {
     'people': ('params', 'seeds', 'truncation'), 'mapping': ('params', 'z', 'truncation'), 'camera': ('viewpoint',),
@@ -114,9 +115,10 @@ def describe(contents: bytes) -> dict:
   inputs = {}
   for name, argument in named:
     inputs |= {name: {}} if name == 'params' else _arrays(argument, name)
+  dictionaries = {'camera': list(_CAMERA)} if 'camera' in _ARGUMENTS[program.fun_name] else {}
   return dict(
-      kind='StableHLO', platforms=list(program.platforms), derivatives=1, arguments=list(_ARGUMENTS[program.fun_name]), inputs=inputs,
-      outputs=_arrays(program.out_tree.unflatten(program.out_avals), 'styles'))
+      kind='StableHLO', platforms=list(program.platforms), derivatives=1, arguments=list(_ARGUMENTS[program.fun_name]),
+      dictionaries=dictionaries, inputs=inputs, outputs=_arrays(program.out_tree.unflatten(program.out_avals), 'styles'))
 
 
 def _arrays(found, name: str) -> dict:
@@ -128,7 +130,7 @@ def _arrays(found, name: str) -> dict:
 def camera_of(viewpoint: Float[Array, 'batch 2']) -> dict[str, Array]:
   """The fields of a camera that looks from (azimuth, elevation), radians."""
   camera = camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1])
-  return {name: getattr(camera, name) for name in ('cam_to_world', 'focal', 'near', 'far')}
+  return {name: getattr(camera, name) for name in _CAMERA}
 
 
 def flat_params(model: pretrained.Model) -> dict[str, np.ndarray]:

@@ -75,7 +75,8 @@ def _drawn(regional_file, photo, tmp_path_factory):
   options = {
       'edit': ['--size', '6', '--seeds', '1,2', '--edits', 'hair=swap:7,nose.shape=move:local1:2,skin.texture=keep:3,eyes+brows=resample:5'],
       'directions': ['--size', '6', '--region', 'nose', '--seeds', '1', '--methods', 'film,norm'],
-      'invert': ['--size', '6', '--photo', str(photo), '--labels', str(photo.with_name('labels.png')), '--latent_steps', '30', '--style_steps', '10'],
+      'invert': ['--size', '6', '--photo', str(photo), '--labels', str(photo.with_name('labels.png')), '--latent_steps', '30',
+                 '--style_steps', '10'],
       'export': ['--formats', 'stablehlo,onnx_float16']}
   for verb, some in options.items():
     assert command_line.main([verb, *common, *some, '--name', verb]) == 0
@@ -96,7 +97,7 @@ def test_every_verb_repeats_bit_for_bit(drawn, verb, tmp_path, capsys):
 
 
 def test_edits_are_those_of_the_package(regional):
-  """Protects the sheet from drawing other edits than it names: rows that an edit does not name stay, those that it names are as in `editing`."""
+  """Protects the sheet from other edits than it names: rows that an edit does not name stay, those that it names are as in `editing`."""
   settings = dict(
       seeds=[1], person=None, directions=None, truncation=1.0, azimuth=0.0, elevation=0.0,
       edits=['hair.texture=swap:7', 'mouth=truncate:0.5', 'eyes+brows=resample:5'])
@@ -179,7 +180,8 @@ def test_an_encoder_begins(regional, photo, monkeypatch):
   np.testing.assert_array_equal(guess.styles, regional.map_latents(z))
   assert (guess.azimuth, guess.elevation) == pytest.approx((0.3, 0.1))
   assert right.azimuth - left.azimuth == pytest.approx(0.8) and refined.azimuth == pytest.approx((left.azimuth + right.azimuth) / 2)
-  for name, value, message in (('image_size', 8, 'has image_size 8, the model 4'), ('latent_mean', z[1:], 'reads 107 latents, the model has 108')):
+  for name, value, message in (
+      ('image_size', 8, 'has image_size 8, the model 4'), ('latent_mean', z[1:], 'reads 107 latents, the model has 108')):
     monkeypatch.setattr(Encoder, name, value)
     with pytest.raises(ValueError, match=message):
       inversion_sheet.load_encoder('some run', regional)
@@ -230,14 +232,16 @@ REFUSALS = [
     (['edit', '--edits', 'hair.smell=swap:3'], '.smell is not known; write .shape or .texture'),
     (['edit', '--edits', 'hair=move:local1:2'], 'a direction is of shape or of texture'),
     (['edit', '--edits', 'hair.shape=move:local9:2'], 'local9 is no direction; use local1 to local3'),
-    (['edit', '--edits', 'hair.shape=move:2'], 'write move:NAME:STEPS'), (['edit', '--edits', 'hair=swap:a'], 'a must be a whole number in 0..'),
+    (['edit', '--edits', 'hair.shape=move:2'], 'write move:NAME:STEPS'),
+    (['edit', '--edits', 'hair=swap:a'], 'a must be a whole number in 0..'),
     (['edit', '--edits', 'hair=truncate:3'], '3 must be a number in 0..2'), (['edit', '--edits', ','], '--edits [] must be 1 to 12 edits'),
     (['edit', '--model', 'portraits32', '--edits', 'hair=resample:3', '--size', 6], 'all classes of a person of this model share one latent'),
     (['edit', '--edits', 'hair=swap:3', '--person', 'X/none.npz'], '--person X/none.npz: no such file'),
     (['directions', '--region', 'beard'], "no semantic class 'beard' in ffhq12"),
     (['directions', '--region', 'hair', '--methods', 'magic'], '--methods magic must be some of local, film, principal, norm'),
     (['directions', '--region', 'hair', '--reach', 99], '--reach 99.0 must be in 0..20 standard deviations'),
-    (['invert', '--photo', 'X/none.png'], '--photo X/none.png: no such file'), (['invert', '--photo', 'X/wide.png'], 'is 4 x 2 pixels; crop it'),
+    (['invert', '--photo', 'X/none.png'], '--photo X/none.png: no such file'),
+    (['invert', '--photo', 'X/wide.png'], 'is 4 x 2 pixels; crop it'),
     (['invert', '--photo', 'X/broken.png'], 'is no photograph that can be read'),
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/colour.png'], 'is no label map but a picture in colours (RGB)'),
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/grey.png'], 'has labels 17; use 0..11, or 255 where unknown; 19 labels of'),
