@@ -114,7 +114,8 @@ def picture_path(verb: str, settings: Mapping[str, object], output: str, name: s
   if not existing.is_dir() or not os.access(existing, os.W_OK):
     raise ValueError(f'cannot write in {folder}; give --output a folder that you may write to')
   of_file = lambda path: re.sub(r'[^\w.-]', '_', pathlib.Path(path).expanduser().absolute().stem)
-  words = [verb, _short(settings['seeds']) if 'seeds' in settings else of_file(settings['photo' if verb == 'invert' else 'model'])]
+  named = settings.get('person') or settings.get('photo') or settings['model']
+  words = [verb, _short(settings['seeds']) if 'seeds' in settings and not settings.get('person') else of_file(named)]
   if verb == 'video':
     words.append(settings['path'])
   if verb == 'directions':

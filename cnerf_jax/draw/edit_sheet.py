@@ -37,7 +37,10 @@ class Edit(draw_sheets.Sheet):
     if settings['person']:
       self.names = ['portrait']
     self._edits = [edit_words.parse(words) for words in settings['edits']]
-    self._after = list(self._edited(_Editor(model, class_set, settings)))
+    editor = _Editor(model, class_set, settings)
+    for edit in self._edits:
+      editor.check(edit)
+    self._after = list(self._edited(editor))
 
   def _edited(self, editor: _Editor):
     """Styles of each person: before, then after each edit alone, then after all."""
@@ -77,8 +80,16 @@ class _Editor:
     self._model, self._class_set, self._settings = model, class_set, settings
     self._found = {}
 
+  def check(self, edit: edit_words.Edit) -> None:
+    """ValueError in one line if the model can't be edited so."""
+    for name in edit.classes:
+      self._class_set.index(name)
+    if edit.action == 'resample' and not self._model.generator.region_dim:
+      raise ValueError(f'{edit.words!r}: all classes of a person of this model share one latent, so that the rest says all of a region; '
+                       'resample in a model with regional latents, such as people64')
+
   def apply(self, styles: np.ndarray, edit: edit_words.Edit) -> np.ndarray:
-    """Styles after an edit; ValueError in one line if the model can't have it."""
+    """Styles after an edit that was checked; ValueError in one line if a file of directions has not what it needs."""
     model = self._model
     classes = [self._class_set.index(name) for name in edit.classes]
     kind = regions.KINDS.get(edit.kind)
@@ -90,9 +101,6 @@ class _Editor:
     elif edit.action == 'truncate':
       edited = edits.truncate(styles, model.w_mean, edit.value, classes, kind=kind)
     elif edit.action == 'resample':
-      if not model.generator.region_dim:
-        raise ValueError(f'{edit.words!r}: all classes of a person of this model share one latent, so that the rest says all of a region; '
-                         'resample in a model with regional latents, such as people64')
       edited = conditional_edits.resample(jax.random.key(int(edit.value)), self._statistics, styles, classes, kind=kind)
     else:
       edited = styles

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import io
+import itertools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -58,10 +60,15 @@ class Inversion(draw_sheets.Sheet):
     with progress_lib.Progress(steps, description='invert') as progress:
       begins = 'what the encoder reads' if encoder else 'the mean of all people, as there is no encoder'
       progress.note(f'invert: {steps} steps, which begin at {begins}')
+      done = itertools.count(1)
+
+      def on_step(loss):
+        progress.update(next(done), {'loss': loss})
+
       found = invert.invert(
           model, self._image, label_map=self._masks, viewpoint=None if None in given else given, encoder=encoder,
-          settings=invert.Settings(latent_steps=settings['latent_steps'], style_steps=settings['style_steps']))
-      progress.update(steps)
+          settings=invert.Settings(latent_steps=settings['latent_steps'], style_steps=settings['style_steps']), on_step=on_step)
+      jax.effects_barrier()
     return found
 
   def shots(self):

@@ -80,14 +80,14 @@ def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = 
   shots = composer.shots()
   checks.check_memory(verb, settings, len(shots))
   data, pixels = composer.compose(_views(renderer, shots, verb))
-  beside = composer.beside() if hasattr(composer, 'beside') else {}
-  return Drawing(verb, settings, model, parameters, data, pixels, beside)
+  return Drawing(verb, settings, model, parameters, data, pixels, composer.beside())
 
 
 def _composer(verb: str, settings: Mapping[str, object], model: pretrained.Model):
   """What lists the views of a verb and puts them together."""
   class_set = semantics.class_set(model.class_set)
   if verb == 'invert':
+    checks.check_memory(verb, settings, 4)
     from cnerf_jax.draw import inversion_sheet  # needs optax, which checks has looked for
     return inversion_sheet.Inversion(settings, class_set, model)
   people = edit_sheet.read_person(settings['person'], model) if settings.get('person') else _people(model, settings)

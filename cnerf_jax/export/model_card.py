@@ -76,8 +76,8 @@ def make(
   provenance = dict(model.provenance or {})
   data = provenance.get('data')
   if licence is None and data not in DATA_SETS:
-    raise ValueError(f'the data of this model ({data or "not said"}) has a licence that only you know; give the licence of its parameters, '
-                     'such as licence="CC-BY-4.0"')
+    raise ValueError(f'the data of this model ({data or "not said"}) has a licence that only you know; give that of the parameters, '
+                     '--licence, or licence= in Python')
   if model.class_set is None:
     raise ValueError('these weights do not say their class_set; give it, dataclasses.replace(model, class_set="ffhq12")')
   card = dict(

@@ -143,7 +143,7 @@ def test_an_inversion_finds_the_person_and_can_be_edited(drawn, regional, region
   assert found['psnr'] == pytest.approx(10 * np.log10(4 / error(found['styles'], found['viewpoint'])), abs=0.1)
   edited = ['edit', '--model', regional_file, '--size', 6, '--output', tmp_path, '--edits', 'hair=swap:7']
   person = drawn['invert'].with_suffix('.npz')
-  assert said(capsys, *edited, '--person', person)[0] == 0
+  assert said(capsys, *edited, '--person', person)[0] == 0 and (tmp_path / 'edit_invert.png').exists()
   code, _, message = said(capsys, *edited, '--person', drawn['directions'].with_suffix('.npz'), '--name', 'x')
   assert code == 1 and 'holds no person' in message
   code, _, message = said(capsys, *edited, '--person', person, '--name', 'x', '--model', 'portraits32')
@@ -155,7 +155,8 @@ def test_a_camera_that_is_given_stays(regional_file, photo, tmp_path, capsys):
   code = command_line.main([
       'invert', '--model', str(regional_file), '--photo', str(photo), '--size', '6', '--azimuth', '0.2', '--elevation', '-0.1', '--output',
       str(tmp_path), '--latent_steps', '2', '--style_steps', '0', '--name', 'given'])
-  assert code == 0 and 'begin at the mean of all people, as there is no encoder' in capsys.readouterr().err
+  said_so = capsys.readouterr().err
+  assert code == 0 and 'begin at the mean of all people, as there is no encoder' in said_so and 'invert 2/2 (100%)' in said_so
   np.testing.assert_allclose(np.load(tmp_path / 'given.npz')['viewpoint'], [0.2, -0.1], atol=1e-6)
 
 
@@ -296,3 +297,16 @@ def test_help_is_a_page_whose_commands_parse(capsys, verb):
   assert code == 0 and commands
   for command in commands:
     command_line.make_parser().parse_args(shlex.split(command)[3:])
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path, photo, capsys):
+  """Protects small installs: what is missing, and how to get it."""
+  real = checks.importlib.util.find_spec
+  for package, arguments, message in (
+      ('optax', ['invert', '--photo', photo], 'invert needs optax; pip install optax'),
+      ('onnx', ['export', '--formats', 'onnx'], "export to onnx needs onnx; pip install -e '.[export]'"),
+      ('flatbuffers', ['export', '--formats', 'stablehlo'], 'export to stablehlo needs flatbuffers')):
+    with monkeypatch.context() as patch:
+      patch.setattr(checks.importlib.util, 'find_spec', lambda name: None if name == package else real(name))
+      code, _, error = said(capsys, *arguments, '--output', tmp_path / 'out')
+      assert code == 1 and message in error
