@@ -9,7 +9,6 @@ from PIL import Image
 from cnerf_jax import semantics
 from cnerf_jax.persistence import atomic_files
 
-LABEL_ORDERS = ('classes', 'celebamask_hq')
 UNKNOWN = 255  # a label of no class
 
 

@@ -22,6 +22,7 @@ from cnerf_jax.reporting import progress as progress_lib
 
 _MOST_DEFAULT_SAMPLES = 8
 _LEAST_DEFAULT_SIZE = 64
+_VIEWS_OF_INVERSION = 4
 _COMPOSERS = {
     'people': sheets.People, 'views': sheets.Views, 'parts': sheets.Parts, 'swap': sheets.Swap, 'interpolate': sheets.Interpolate,
     'video': film.Film}
@@ -87,7 +88,7 @@ def _composer(verb: str, settings: Mapping[str, object], model: pretrained.Model
   """What lists the views of a verb and puts them together."""
   class_set = semantics.class_set(model.class_set)
   if verb == 'invert':
-    checks.check_memory(verb, settings, 4)
+    checks.check_memory(verb, settings, _VIEWS_OF_INVERSION)  # before the minutes that it takes
     from cnerf_jax.draw import inversion_sheet  # needs optax, which checks has looked for
     return inversion_sheet.Inversion(settings, class_set, model)
   people = edit_sheet.read_person(settings['person'], model) if settings.get('person') else _people(model, settings)

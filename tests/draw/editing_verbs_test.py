@@ -17,10 +17,12 @@ from cnerf_jax.draw import checks
 from cnerf_jax.draw import command_line
 from cnerf_jax.draw import edit_sheet
 from cnerf_jax.draw import edit_words
+from cnerf_jax.draw import export_verb
 from cnerf_jax.draw import exporting
 from cnerf_jax.draw import inversion_sheet
 from cnerf_jax.draw import photograph
 from cnerf_jax.editing import directions
+from cnerf_jax.export import folder as folder_lib
 from cnerf_jax.export import model_card
 from cnerf_jax.semantics import SemanticClass
 
@@ -247,6 +249,7 @@ REFUSALS = [
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/colour.png'], 'is no label map but a picture in colours (RGB)'),
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/grey.png'], 'has labels 17; use 0..11, or 255 where unknown; 19 labels of'),
     (['invert', '--photo', 'X/grey.png', '--encoder', 'X'], 'an encoder reads photograph and label map together; give --labels'),
+    (['invert', '--photo', 'X/grey.png', '--size', 4000], '4 views of --size 4000 are 64000000 pixels, more than'),
     (['invert', '--photo', 'X/grey.png', '--azimuth', 0.3], '--azimuth and --elevation are one camera; give both'),
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/zeros.png', '--encoder', 'X'], 'no encoder X/encoder.npz'),
     (['export', '--formats', 'pickle'], '--formats pickle must be some of stablehlo, onnx, onnx_float16'),
@@ -267,6 +270,11 @@ def test_each_fault_is_one_line(regional_file, model_file, tmp_path, capsys, arg
   assert code == 1 and error.count('\n') == 0 and error.startswith('error: ')
   assert message.replace('X/', f'{tmp_path}/') in error
   assert not (tmp_path / 'out').exists()
+
+
+def test_what_is_known_without_jax_is_what_the_package_has():
+  """Protects checks, which load nothing: formats and the card's name are those of `export`."""
+  assert export_verb.FORMATS == folder_lib.FORMATS and export_verb.CARD == model_card.NAME
 
 
 def test_what_is_there_is_not_replaced_unasked(drawn, regional_file, capsys):
