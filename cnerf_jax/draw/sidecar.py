@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 
 import jax
 
@@ -91,7 +92,7 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
   words = [f'python -m cnerf_jax.draw {verb}']
   for name, value in settings.items():
     if value is not None:
-      words.append(f'--{name} {",".join(map(str, value)) if isinstance(value, (list, tuple)) else value}')
+      words.append(f'--{name} {shlex.quote(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))}')
   return ' '.join(words)
 
 

@@ -1,7 +1,7 @@
 """ONNX graphs with float16 weights: smaller files, the same inputs and outputs, arithmetic in float32 as before.
 
 Weights of matrix products become float16: the mapping network's and the FiLM projections', most of a graph. What the sines' frequencies
-multiply stays float32: their phases reach tens of radians, so that rounding the weights of the sine layers, too, would change a picture by up
+multiply stays float32: their phases reach tens of radians, so that rounding the weights of the sine layers, too, changed a picture by up
 to 3 of 255 levels.
 """
 

@@ -61,7 +61,8 @@ def _regional(regional_file):
 def _photo(regional, tmp_path_factory):
   """A photograph (of one of the model's people) and its label map, as files."""
   drawn = regional.render(regional.draw_styles(jax.random.key(3), 1)[0], camera.orbit(0.2, 0.0), image_size=12)
-  folder = tmp_path_factory.mktemp('photo')
+  folder = tmp_path_factory.mktemp('photo') / 'of me'
+  folder.mkdir()
   Image.fromarray(np.uint8(127.5 * (np.clip(drawn.rgb, -1, 1) + 1))).save(folder / 'me.png')
   labels = np.uint8(drawn.semantic_mask.argmax(-1))
   labels[0] = photograph.UNKNOWN
