@@ -1,7 +1,7 @@
-"""What the commands of cnerf_jax.draw take, start and compilation included: python -m benchmarks.pictures [--sizes=256,512,1024]
+"""What the commands of cnerf_jax.draw take, start and compilation included: python -m benchmarks.pictures [--sizes=256,512] [--model=people64]
 
-Ten views at 64x64 of a model of full size (configs/ffhq12.py, untrained: time does not depend on the parameters), and one picture of the
-shipped model at each of --sizes: seconds, processor seconds (of all cores together; the machine's other work touches them less) and peak
+Ten views at 64x64 of a model of full size (configs/ffhq12.py, untrained: time does not depend on the parameters), and one picture of a
+trained model at each of --sizes: seconds, processor seconds (of all cores together; the machine's other work touches them less) and peak
 memory of the process. With an empty cache of compiled programs. Appended to --output as JSON.
 """
 
@@ -54,14 +54,16 @@ def main(argv):
       save_full_model(folder / 'full.npz')
       commands['ten_views_64_full'] = ['views', '--model', str(folder / 'full.npz')]
     # people with one view: image, mask and normals of one person
-    commands |= {f'one_{size}_shipped': ['people', '--seeds', '1', '--views', '1', '--size', size] for size in _SIZES.value}
+    one = ['people', '--model', _MODEL.value, '--seeds', '1', '--views', '1']
+    commands |= {f'one_{size}_{pathlib.Path(_MODEL.value).stem}': [*one, '--size', size] for size in _SIZES.value}
     for name, arguments in commands.items():
       machine.report(measure(name, arguments, folder), _OUTPUT.value)
       print(flush=True)
 
 
 if __name__ == '__main__':
-  _SIZES = flags.DEFINE_list('sizes', ['256', '512', '1024'], 'Sides of the pictures of the shipped model.')
+  _SIZES = flags.DEFINE_list('sizes', ['256', '512', '1024'], 'Sides of the pictures of the trained model.')
+  _MODEL = flags.DEFINE_string('model', 'portraits32', 'Trained model: a shipped one by name, a file, or the folder of a run.')
   _VIEWS = flags.DEFINE_bool('views', True, 'Also the ten views of a model of full size.')
   _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
   app.run(main)

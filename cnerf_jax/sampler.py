@@ -104,8 +104,8 @@ def render(
     key: jitters the samples, one uniform number per ray; no jitter if None.
     classes: draw only these classes: their colour terms and masks, with the whole geometry. All if None.
     class_weights: the same as an array that may be traced: a factor on each class's colour term and mask, instead of `classes`.
-    num_importance: further samples along a ray, where the weights of the even ones are (rendering/importance_sampling.py); at equal time
-      far closer to many even samples than more even samples are.
+    num_importance: further samples along a ray, where the weights of the even ones are (rendering/importance_sampling.py). At equal time
+      some models are closer to many even samples so, others with more even samples (docs/gallery.md).
     num_chunks: rays are rendered in this many chunks, one after another; None chooses it so that a chunk's activations stay small,
       at any image_size.
     mesh: devices of one axis over which the rays are cut; all on one device if None. A CPU's cores count as devices after

@@ -8,28 +8,41 @@ import os
 import pathlib
 import re
 
+from cnerf_jax.draw import editing_checks
+from cnerf_jax.draw import export_verb
+
 KINDS = ('both', 'shape', 'texture')
 PATHS = ('sweep', 'ellipse', 'orbit')
 SHOWN = ('image', 'mask', 'depth', 'normals')
 FORMATS = ('mp4', 'webp')
 _MOST_FRAMES = 4000
 _MOST_PIXELS = 2**25  # of all views of a sheet, or all frames of a WebP, which are in memory together: 2.5 GiB
-_COMMON = ('model', 'seeds', 'truncation', 'size', 'samples', 'importance')
+_OF_ALL = ('model', 'size', 'samples', 'importance')
+_COMMON = _OF_ALL + ('seeds', 'truncation')
 _STILL = ('azimuth', 'elevation')
 _OF_MODEL = ('size', 'samples', 'importance')  # None: the model decides
+_MORE_CHECKS = {
+    'edit': editing_checks.check_edit, 'directions': editing_checks.check_directions, 'invert': editing_checks.check_invert,
+    'export': export_verb.check}
 SETTINGS = {
     'people': _COMMON + ('views',),
     'views': _COMMON,
     'parts': _COMMON + _STILL,
     'swap': _COMMON + _STILL + ('classes', 'kind'),
     'interpolate': _COMMON + _STILL + ('classes', 'kind', 'steps'),
+    'edit': _COMMON + _STILL + ('edits', 'person', 'directions'),
+    'directions': _COMMON + _STILL + ('region', 'kind', 'methods', 'reach'),
+    'invert': _OF_ALL + _STILL + ('photo', 'labels', 'label_order', 'encoder', 'turn', 'latent_steps', 'style_steps'),
+    'export': ('model', 'size', 'samples', 'formats', 'licence'),
     'video': _COMMON + ('path', 'azimuth', 'elevation', 'turns', 'seconds', 'fps', 'show', 'format'),
 }
 # name: (least, most, whole number, what it counts)
 _RANGES = {
     'truncation': (0, 2, False, ''), 'size': (4, 4096, True, ' pixels'), 'samples': (2, 1024, True, ''), 'importance': (0, 1024, True, ''),
     'views': (1, 100, True, ''), 'azimuth': (-7, 7, False, ' radians'), 'elevation': (-1.5, 1.5, False, ' radians'),
-    'steps': (2, 100, True, ''), 'turns': (1, 100, True, ''), 'seconds': (0.04, 600, False, ''), 'fps': (1, 120, True, ''),
+    'reach': (0, 20, False, ' standard deviations'), 'turn': (0, 3.2, False, ' radians'), 'latent_steps': (1, 10000, True, ''),
+    'style_steps': (0, 10000, True, ''), 'steps': (2, 100, True, ''), 'turns': (1, 100, True, ''),
+    'seconds': (0.04, 600, False, ''), 'fps': (1, 120, True, ''),
 }
 _WORDS = {'kind': KINDS, 'path': PATHS, 'format': FORMATS}
 
@@ -50,7 +63,8 @@ def check_settings(verb: str, settings: Mapping[str, object]) -> None:
     raise ValueError(f'{verb} has the settings {", ".join(SETTINGS[verb])}; {", ".join(wrong)} are missing or too many')
   for name, (least, most, whole, unit) in _RANGES.items():
     value = settings.get(name)
-    if name in settings and not (value is None and name in _OF_MODEL):
+    unknown_camera = verb == 'invert' and name in _STILL  # is found
+    if name in settings and not (value is None and (name in _OF_MODEL or unknown_camera)):
       right = isinstance(value, int) if whole else isinstance(value, (int, float))
       if not right or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f'--{name} {value} must be {"a whole number " if whole else ""}in {least}..{most}{unit}')
@@ -62,7 +76,10 @@ def check_settings(verb: str, settings: Mapping[str, object]) -> None:
   for name in ('classes', 'show'):
     if not isinstance(settings.get(name) or [], list):
       raise ValueError(f'--{name} {settings[name]} must be a list of names')
-  _check_seeds(verb, settings['seeds'])
+  if 'seeds' in settings:
+    _check_seeds(verb, settings['seeds'])
+  if verb in _MORE_CHECKS:
+    _MORE_CHECKS[verb](settings)
   if verb == 'video':
     _check_video(settings)
 
@@ -96,10 +113,16 @@ def picture_path(verb: str, settings: Mapping[str, object], output: str, name: s
     existing = existing.parent
   if not existing.is_dir() or not os.access(existing, os.W_OK):
     raise ValueError(f'cannot write in {folder}; give --output a folder that you may write to')
-  words = [verb, _short(settings['seeds'])]
+  of_file = lambda path: re.sub(r'[^\w.-]', '_', pathlib.Path(path).expanduser().absolute().stem)
+  named = settings.get('person') or settings.get('photo') or settings['model']
+  words = [verb, _short(settings['seeds']) if 'seeds' in settings and not settings.get('person') else of_file(named)]
   if verb == 'video':
     words.append(settings['path'])
+  if verb == 'directions':
+    words.insert(1, settings['region'])
   stem = name or '_'.join(words)
+  if verb == 'export':
+    return folder / stem / export_verb.CARD
   return folder / f'{stem}.{settings["format"] if verb == "video" else "png"}'
 
 
@@ -110,9 +133,21 @@ def _short(seeds: list[int]) -> str:
   return '_'.join(map(str, seeds[:8])) + ('_etc' if len(seeds) > 8 else '')
 
 
+def sidecar(picture: pathlib.Path) -> pathlib.Path:
+  """The JSON that repeats a picture; of a model card, which is JSON itself, repeat.json."""
+  return picture.with_name('repeat.json') if picture.suffix == '.json' else picture.with_suffix('.json')
+
+
+def beside(picture: pathlib.Path, name: str) -> pathlib.Path:
+  """A file that goes with a picture: of its name, if `name` is an ending such as .npz."""
+  return picture.with_suffix(name) if name.startswith('.') else picture.with_name(name)
+
+
 def check_free(path: pathlib.Path, overwrite: bool) -> None:
-  """ValueError if a picture or its JSON is there already and may not be replaced."""
-  for file in (path, path.with_suffix('.json')):
+  """ValueError if a picture, its JSON or its arrays are there already and may not be replaced; a model card needs a folder of its own."""
+  if path.name == export_verb.CARD and path.parent.exists() and not overwrite and any(path.parent.iterdir()):
+    raise ValueError(f'{path.parent} holds other files; --overwrite replaces those of an export, --name gives another name')
+  for file in (path, sidecar(path), path.with_suffix('.npz')):
     if file.is_dir():
       raise ValueError(f'{file} is a folder; give another --name')
     if file.exists() and not overwrite:

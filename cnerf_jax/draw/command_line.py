@@ -9,6 +9,8 @@ import sys
 import time
 
 from cnerf_jax.draw import checks
+from cnerf_jax.draw import editing_verbs
+from cnerf_jax.draw import export_verb
 from cnerf_jax.persistence import atomic_files
 
 _DESCRIPTION = """\
@@ -31,6 +33,16 @@ Draws pictures and films of people who do not exist, with a model that is alread
 
   A film: the camera on an ellipse while three people become each other:
     python -m cnerf_jax.draw video --seeds 1,2,3 --path ellipse
+
+  A person before and after edits; the directions that a class can be moved along:
+    python -m cnerf_jax.draw edit --model people64 --seeds 7 --edits hair=swap:3,nose.shape=move:local1:2
+    python -m cnerf_jax.draw directions --model people64 --region hair
+
+  The person in a photograph, turned:
+    python -m cnerf_jax.draw invert --model runs/mine --photo me.png
+
+  The model for other programs:
+    python -m cnerf_jax.draw export --model people64
 
   Any of these again, bit for bit:
     python -m cnerf_jax.draw repeat drawings/views_3.json
@@ -85,10 +97,14 @@ class _Page(argparse.RawDescriptionHelpFormatter):
     super().__init__(prog, max_help_position=28)
 
 
-def _common() -> argparse.ArgumentParser:
-  """Options of every verb that draws something new."""
+def _common(*left_out: str) -> argparse.ArgumentParser:
+  """Options of every verb that makes something new, but those named."""
   common = argparse.ArgumentParser(add_help=False)
-  add = common.add_argument
+
+  def add(name, **options):
+    if name.lstrip('-') not in left_out:
+      common.add_argument(name, **options)
+
   add('--model', metavar='MODEL', default='portraits32',
       help='a shipped model by name, a .npz file, or the folder of a run (default: portraits32)')
   add('--truncation', metavar='PSI', type=float, default=1.0,
@@ -173,6 +189,8 @@ def make_parser() -> argparse.ArgumentParser:
   video.add_argument('--show', metavar='KINDS', type=_names, default=['image', 'mask', 'normals'],
                      help=f'what is side by side, of {", ".join(checks.SHOWN)} (default: image,mask,normals)')
   video.add_argument('--format', choices=checks.FORMATS, default='mp4', help='of the file (default: mp4)')
+  editing_verbs.add(verb, common=_common, seeds=_seeds, names=_names)
+  export_verb.add(verb, common=_common, names=_names)
   repeat = verb('repeat', 'a picture again, from the JSON beside it', _REPEAT, parents=())
   repeat.add_argument('file', metavar='FILE.json', help='that a picture was written with')
   repeat.add_argument('--model', metavar='MODEL', help='where the model is now, if it has moved')
@@ -219,9 +237,11 @@ def _draw(parsed: argparse.Namespace, prepare_devices: Callable[[], None]) -> st
   from cnerf_jax.draw import verbs
   started = time.monotonic()
   drawing = verbs.draw(parsed.verb, settings)
+  for name, data in drawing.beside.items():
+    atomic_files.write_bytes(checks.beside(path, name), data)
   atomic_files.write_bytes(path, drawing.data)
-  sidecar.write(path, drawing)
-  return f'{path} in {time.monotonic() - started:.1f} s; again: python -m cnerf_jax.draw repeat {path.with_suffix(".json")}'
+  again = sidecar.write(path, drawing)
+  return f'{path} in {time.monotonic() - started:.1f} s; again: python -m cnerf_jax.draw repeat {again}'
 
 
 def _repeat(parsed: argparse.Namespace) -> str:
@@ -232,10 +252,12 @@ def _repeat(parsed: argparse.Namespace) -> str:
   folder = pathlib.Path(parsed.output) if parsed.output else pathlib.Path(parsed.file).parent
   path = folder / record['picture']
   checks.check_settings(record['verb'], record['settings'])
+  sidecar.check_inputs(record)
   drawing = verbs.draw(record['verb'], record['settings'], model_path=parsed.model, expected_parameters=record['model']['parameters_sha256'])
   said = sidecar.compare(record, drawing)
-  if not path.exists() or (parsed.overwrite and path.read_bytes() != drawing.data):
-    atomic_files.write_bytes(path, drawing.data)
-  elif path.read_bytes() != drawing.data:
-    raise ValueError(f'{path} is not the picture that {parsed.file} describes; --overwrite replaces it')
+  for file, data in [(checks.beside(path, name), data) for name, data in drawing.beside.items()] + [(path, drawing.data)]:
+    if not file.exists() or (parsed.overwrite and file.read_bytes() != data):
+      atomic_files.write_bytes(file, data)
+    elif file.read_bytes() != data:
+      raise ValueError(f'{file} is not the {"picture" if file == path else "file"} that {parsed.file} describes; --overwrite replaces it')
   return f'{path}: {said}'

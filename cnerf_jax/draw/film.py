@@ -50,6 +50,10 @@ class Film:
     data = encoding.ENCODERS[self._settings['format']](frames(), fps=self._settings['fps'])
     return data, digest.hexdigest()
 
+  def beside(self) -> dict[str, bytes]:
+    """Further files: none."""
+    return {}
+
   def _panel(self, view: renderer_lib.View, kind: str) -> np.ndarray:
     if kind == 'image':
       return sheets.pixels(view.rgb)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import pathlib
-
-from flax import traverse_util
-import numpy as np
 
 from cnerf_jax import pretrained
 from cnerf_jax import semantics
+from cnerf_jax.export import model_card
 
 SHIPPED = pathlib.Path(__file__).parents[2] / 'pretrained'
 
@@ -40,11 +37,5 @@ def load(name: str) -> pretrained.Model:
 
 
 def digest(model: pretrained.Model) -> str:
-  """SHA-256 of names and bytes of all parameters and of the mean w, whatever file they came from."""
-  found = hashlib.sha256()
-  arrays = traverse_util.flatten_dict(dict(model.params), sep='/') | {'w_mean': model.w_mean}
-  for name in sorted(arrays):
-    array = np.asarray(arrays[name])
-    found.update(f'{name} {array.dtype} {array.shape} '.encode())
-    found.update(array.tobytes())
-  return found.hexdigest()
+  """SHA-256 of all parameters, as in model cards."""
+  return model_card.parameters_sha256(model)

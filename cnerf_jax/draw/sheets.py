@@ -54,6 +54,10 @@ class Sheet:
     image.save(buffer, format='PNG')
     return buffer.getvalue(), hashlib.sha256(f'{image.size}'.encode() + image.tobytes()).hexdigest()
 
+  def beside(self) -> dict[str, bytes]:
+    """Further files, by ending."""
+    return {}
+
   def shot(self, styles: np.ndarray) -> Shot:
     """From where `--azimuth` and `--elevation` say."""
     return Shot(styles, self.settings['azimuth'], self.settings['elevation'])

@@ -9,14 +9,18 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 
 import jax
 
+from cnerf_jax import pretrained
 from cnerf_jax import version
+from cnerf_jax.draw import checks
 from cnerf_jax.draw import verbs
 from cnerf_jax.persistence import atomic_files
 
 FORMAT = 1
+_INPUTS = ('photo', 'labels', 'encoder', 'directions', 'person')  # settings that are files
 _FIELDS = ('format', 'picture', 'command', 'verb', 'settings', 'model', 'made_with', 'pixels_sha256', 'file_sha256')
 
 
@@ -26,7 +30,9 @@ def write(picture: pathlib.Path, drawing: verbs.Drawing) -> pathlib.Path:
       format=FORMAT, picture=picture.name, command=command(drawing.verb, drawing.settings), verb=drawing.verb, settings=dict(drawing.settings),
       model=dict(parameters_sha256=drawing.parameters_sha256, class_set=drawing.model.class_set, provenance=drawing.model.provenance),
       made_with=software(), pixels_sha256=drawing.pixels_sha256, file_sha256=hashlib.sha256(drawing.data).hexdigest())
-  path = picture.with_suffix('.json')
+  record |= dict(
+      inputs=inputs(drawing.settings), beside={name: hashlib.sha256(data).hexdigest() for name, data in drawing.beside.items()})
+  path = checks.sidecar(picture)
   atomic_files.write_text(path, json.dumps(record, indent=2) + '\n')
   return path
 
@@ -55,10 +61,30 @@ def compare(record: Mapping, drawing: verbs.Drawing) -> str:
   if drawing.pixels_sha256 != record['pixels_sha256']:
     now = software()
     changed = [f'{name} {was}, now {now.get(name)}' for name, was in record['made_with'].items() if now.get(name) != was]
-    raise ValueError(f'{record["picture"]} comes out with other pixels; what has changed: {"; ".join(changed) or "nothing that is recorded"}')
+    what, else_ = ('contents', "config or scores of the model's card") if drawing.verb == 'export' else ('pixels', 'nothing that is recorded')
+    raise ValueError(f'{record["picture"]} comes out with other {what}; what has changed: {"; ".join(changed) or else_}')
   if hashlib.sha256(drawing.data).hexdigest() != record['file_sha256']:
     return 'the same pixels; the file differs, as another version encoded it'
   return 'the same bit for bit'
+
+
+def inputs(settings: Mapping[str, object]) -> dict[str, str]:
+  """SHA-256 of the files that settings name, besides the model."""
+  found = {}
+  for name in _INPUTS:
+    if settings.get(name):
+      path = pathlib.Path(settings[name]).expanduser()
+      path = path / pretrained.ENCODER_FILE if path.is_dir() else path
+      found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+  return found
+
+
+def check_inputs(record: Mapping) -> None:
+  """ValueError or FileNotFoundError in one line if a file that a picture was drawn from is another one now."""
+  now = inputs(record['settings'])
+  changed = [name for name, digest in record.get('inputs', {}).items() if now.get(name) != digest]
+  if changed:
+    raise ValueError(f'--{changed[0]} {record["settings"][changed[0]]} is another file than the one that {record["picture"]} was drawn from')
 
 
 def command(verb: str, settings: Mapping[str, object]) -> str:
@@ -66,7 +92,7 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
   words = [f'python -m cnerf_jax.draw {verb}']
   for name, value in settings.items():
     if value is not None:
-      words.append(f'--{name} {",".join(map(str, value)) if isinstance(value, (list, tuple)) else value}')
+      words.append(f'--{name} {shlex.quote(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))}')
   return ' '.join(words)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from cnerf_jax import pretrained
 from cnerf_jax import semantics
 from cnerf_jax.draw import checks
+from cnerf_jax.draw import edit_sheet
+from cnerf_jax.draw import exporting
 from cnerf_jax.draw import film
 from cnerf_jax.draw import models
 from cnerf_jax.draw import renderer as renderer_lib
@@ -20,9 +22,11 @@ from cnerf_jax.reporting import progress as progress_lib
 
 _MOST_DEFAULT_SAMPLES = 8
 _LEAST_DEFAULT_SIZE = 64
+_VIEWS_OF_INVERSION = 4
 _COMPOSERS = {
     'people': sheets.People, 'views': sheets.Views, 'parts': sheets.Parts, 'swap': sheets.Swap, 'interpolate': sheets.Interpolate,
     'video': film.Film}
+_EDITORS = {'edit': edit_sheet.Edit, 'directions': edit_sheet.Directions}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Drawing:
     parameters_sha256: of its parameters.
     data: the file's bytes.
     pixels_sha256: of what is in it, whatever encoded it.
+    beside: further files, by name or by ending.
   """
 
   verb: str
@@ -44,6 +49,7 @@ class Drawing:
   parameters_sha256: str
   data: bytes
   pixels_sha256: str
+  beside: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = None, expected_parameters: str | None = None) -> Drawing:
@@ -64,25 +70,46 @@ def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = 
   parameters = models.digest(model)
   if expected_parameters not in (None, parameters):
     raise ValueError(f'{where} has other parameters than the model that drew this; give that model by --model')
-  settings = _resolve(settings, model)
-  composer = _COMPOSERS[verb](settings, semantics.class_set(model.class_set), _people(model, settings))
+  settings = _resolve(verb, settings, model)
+  if verb == 'export':
+    card, digest, files = exporting.contents(model, settings, models.find(where))
+    return Drawing(verb, settings, model, parameters, card, digest, files)
+  composer = _composer(verb, settings, model)
   renderer = renderer_lib.Renderer(
       model, image_size=settings['size'], num_samples=settings['samples'], num_importance=settings['importance'],
       quantities=composer.quantities)
   shots = composer.shots()
   checks.check_memory(verb, settings, len(shots))
   data, pixels = composer.compose(_views(renderer, shots, verb))
-  return Drawing(verb, settings, model, parameters, data, pixels)
+  return Drawing(verb, settings, model, parameters, data, pixels, composer.beside())
 
 
-def _resolve(settings: Mapping[str, object], model: pretrained.Model) -> dict[str, object]:
+def _composer(verb: str, settings: Mapping[str, object], model: pretrained.Model):
+  """What lists the views of a verb and puts them together."""
+  class_set = semantics.class_set(model.class_set)
+  if verb == 'invert':
+    checks.check_memory(verb, settings, _VIEWS_OF_INVERSION)  # before the minutes that it takes
+    from cnerf_jax.draw import inversion_sheet  # needs optax, which checks has looked for
+    return inversion_sheet.Inversion(settings, class_set, model)
+  people = edit_sheet.read_person(settings['person'], model) if settings.get('person') else _people(model, settings)
+  if verb in _EDITORS:
+    return _EDITORS[verb](settings, class_set, people, model)
+  return _COMPOSERS[verb](settings, class_set, people)
+
+
+def _resolve(verb: str, settings: Mapping[str, object], model: pretrained.Model) -> dict[str, object]:
   """Settings with the model's sizes where none were asked for."""
   settings = dict(settings)
   for name, known in (('size', model.image_size), ('samples', model.num_samples)):
     if settings[name] is None and known is None:
       raise ValueError(f'this model does not say its {name}; give --{name}')
+  if verb == 'export':  # what is exported is what was trained
+    return settings | dict(size=settings['size'] or model.image_size, samples=settings['samples'] or model.num_samples)
+  if verb == 'invert' and settings['labels'] and not settings['encoder']:
+    own = models.find(settings['model'])
+    settings['encoder'] = str(own) if (own / pretrained.ENCODER_FILE).exists() else None
   if settings['size'] is None:
-    settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE)
+    settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE * (2 if verb == 'invert' else 1))
   if settings['samples'] is None:
     settings['samples'] = min(model.num_samples, _MOST_DEFAULT_SAMPLES)
   if settings['importance'] is None:

@@ -15,7 +15,8 @@ import optax
 
 
 def minimise(
-    loss: Callable[..., Float[Array, '']], variables, *, steps: int, learning_rates) -> tuple[object, Float[Array, 'steps']]:
+    loss: Callable[..., Float[Array, '']], variables, *, steps: int, learning_rates, on_step: Callable | None = None,
+) -> tuple[object, Float[Array, 'steps']]:
   """Variables of the smallest loss on the way, and the loss before every step. Pure.
 
   Args:
@@ -23,12 +24,15 @@ def minimise(
     variables: where to begin, any tree of arrays.
     steps: of Adam, at least 1.
     learning_rates: a tree like `variables`, or one number for all.
+    on_step: called with the loss of each step while the loop runs, to show how far it is.
   """
   update = _updater(learning_rates, variables, steps)
 
   def step(carry, _):
     variables, state, best, best_loss = carry
     value, gradient = jax.value_and_grad(loss)(variables)
+    if on_step is not None:
+      jax.debug.callback(on_step, value)
     best = jax.tree.map(lambda new, old: jnp.where(value < best_loss, new, old), variables, best)
     return (*update(variables, gradient, state), best, jnp.minimum(value, best_loss)), value
 

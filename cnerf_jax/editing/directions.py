@@ -149,9 +149,14 @@ def _measured(changes, statistics, vectors, semantic_class, kind, method):
 
 def save(path: str | os.PathLike, directions: Directions) -> None:
   """Writes directions to one `.npz` file, for `load`; OSError in one line if it can't be written."""
+  atomic_files.write_bytes(path, to_bytes(directions))
+
+
+def to_bytes(directions: Directions) -> bytes:
+  """What `save` writes."""
   buffer = io.BytesIO()
   np.savez_compressed(buffer, **{field.name: getattr(directions, field.name) for field in dataclasses.fields(directions)})
-  atomic_files.write_bytes(path, buffer.getvalue())
+  return buffer.getvalue()
 
 
 def load(path: str | os.PathLike) -> Directions:

@@ -13,6 +13,7 @@ first over z and viewpoint, so that what is found is one of the model's people, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import functools
 
@@ -81,7 +82,7 @@ class Inversion:
 
 def invert(
     model: pretrained.Model, image: Float[Array, 'size size 3'], *, label_map=None, viewpoint=None,
-    encoder: pretrained.Encoder | None = None, settings: Settings = Settings(),
+    encoder: pretrained.Encoder | None = None, settings: Settings = Settings(), on_step: Callable | None = None,
 ) -> Inversion:
   """The person in a portrait, and where it was seen from.
 
@@ -92,6 +93,7 @@ def invert(
     viewpoint: azimuth and elevation, radians; found if None.
     encoder: of the run that made the model (`pretrained.load_encoder`); needs a label map.
     settings: of the descents.
+    on_step: called with the loss of each step, to show how far it is; another function is another program to compile.
 
   Raises:
     ValueError: if a shape or a label is wrong, or an encoder is given without a label map.
@@ -115,7 +117,7 @@ def invert(
     viewpoints = jnp.array([(azimuth, elevation) for azimuth in GUESSED_AZIMUTHS])
   styles, viewpoint, losses = refine(
       model.generator, model.params, image, mask, z, viewpoints, paint.style_deviation(model)[..., None],
-      num_samples=matching.samples_of(model), settings=settings, fixed_viewpoint=fixed)
+      num_samples=matching.samples_of(model), settings=settings, fixed_viewpoint=fixed, on_step=on_step)
   return report(model, image, mask, styles, viewpoint, losses=losses)
 
 
@@ -145,11 +147,11 @@ def error(
   return squared + mask_weight * matching.weighted_mean(matching.mask_divergence(rendering.semantic_mask, mask), known)
 
 
-@functools.partial(jax.jit, static_argnames=('generator', 'num_samples', 'settings', 'fixed_viewpoint'))
+@functools.partial(jax.jit, static_argnames=('generator', 'num_samples', 'settings', 'fixed_viewpoint', 'on_step'))
 def refine(
     generator: sampler.Generator, params, image: Float[Array, 'size size 3'], mask: Float[Array, 'size size classes'] | None,
     z: Float[Array, 'latents'], viewpoints: Float[Array, 'guesses 2'], deviation: Float[Array, 'classes 2 1'], *, num_samples: int,
-    settings: Settings, fixed_viewpoint: bool,
+    settings: Settings, fixed_viewpoint: bool, on_step: Callable | None = None,
 ) -> tuple[Float[Array, 'classes 2 style_dim'], Float[Array, '2'], Float[Array, 'steps']]:
   """Styles, viewpoint and losses of the descents. Pure.
 
@@ -164,6 +166,7 @@ def refine(
     num_samples: samples along a ray.
     settings: of the descents.
     fixed_viewpoint: whether the viewpoint stays as it is.
+    on_step: as of `descent.minimise`.
   """
   def misfit(styles, viewpoint):
     camera = camera_lib.orbit(viewpoint[0], viewpoint[1])
@@ -176,13 +179,14 @@ def refine(
   viewpoint = viewpoints[jnp.argmin(misfits)]
   (z, viewpoint), losses = descent.minimise(
       lambda x: misfit(of_people(x[0]), x[1]) + settings.prior * jnp.mean(x[0]**2), (z, viewpoint),
-      steps=settings.latent_steps, learning_rates=(settings.latent_rate, viewpoint_rate))
+      steps=settings.latent_steps, learning_rates=(settings.latent_rate, viewpoint_rate), on_step=on_step)
   person = of_people(z)
   if not settings.style_steps:
     return person, viewpoint, losses
   (move, viewpoint), more_losses = descent.minimise(
       lambda x: misfit(person + deviation * x[0], x[1]) + settings.prior * jnp.mean(x[0]**2),
-      (jnp.zeros_like(person), viewpoint), steps=settings.style_steps, learning_rates=(settings.style_rate, viewpoint_rate / 4))
+      (jnp.zeros_like(person), viewpoint), steps=settings.style_steps, learning_rates=(settings.style_rate, viewpoint_rate / 4),
+      on_step=on_step)
   return person + deviation * move, viewpoint, jnp.concatenate([losses, more_losses])
 
 

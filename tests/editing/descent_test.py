@@ -44,3 +44,15 @@ def test_it_never_ends_worse():
   start = jnp.float32(0.5)
   best, _ = descent.minimise(lambda x: (x - 0.5)**2 + 0.01 * jnp.abs(x - 0.4), start, steps=3, learning_rates=50.0)
   assert best == start
+
+
+def test_the_loop_says_how_far_it_is():
+  """Protects progress: each step's loss while it runs, and the same result."""
+  seen = []
+  loss = lambda x: jnp.sum((x - 1)**2)
+  options = dict(steps=5, learning_rates=0.1)
+  quiet, losses = descent.minimise(loss, jnp.zeros(2), **options)
+  told, _ = jax.jit(lambda x: descent.minimise(loss, x, **options, on_step=lambda value: seen.append(float(value))))(jnp.zeros(2))
+  jax.effects_barrier()
+  np.testing.assert_allclose(sorted(seen), np.sort(losses), rtol=1e-6)
+  np.testing.assert_allclose(told, quiet, rtol=1e-6)
