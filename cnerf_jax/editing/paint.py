@@ -5,7 +5,7 @@
   painting = paint.paint(model, styles, camera, labels)
 
 Descends on the styles of the classes that give way (`targets.giving_way`): of the two classes of a painted pixel the smaller one. Where
-something was painted the mask of its label should lead all others by a margin; all other pixels should keep their label's lead and their colour:
+something was painted the mask of its label should lead all others by a margin; other pixels should keep their label's lead and their colour:
 
   (sum_painted short^2 + keep sum_others (short^2 + |rgb - rgb0|^2)) / painted + prior mean u^2
   short = max(0, margin - lead),   styles = styles0 + deviation u

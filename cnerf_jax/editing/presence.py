@@ -116,7 +116,11 @@ def _with_latents(model, styles, classes, num_people, draw_noise):
 
 
 def _regression(model, chosen, others, num_people):
-  """(mean of other styles, mean of the latents, gain, Cholesky factor of the noise's covariance)."""
+  """(mean of other styles, mean of the latents, gain, Cholesky factor of the noise's covariance).
+
+  Of all people whom the model draws: whoever lacks a class has latents of it all the same, and as the prior is fitted
+  (`training.regional_prior`) they don't depend on its presence.
+  """
   mapping, generator = _mapping(model), model.generator
   z = jax.random.normal(jax.random.key(0), (num_people, generator.latent_dim))
   drawn = np.asarray(mapping['mean'] + z @ mapping['factor'].T, np.float64)

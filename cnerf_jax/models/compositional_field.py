@@ -107,7 +107,7 @@ class RadianceField:
       self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3'],
       classes: Int[Array, 'several'] | None = None,
   ) -> local_generator.LocalQuery:
-    """What each class says of world points by itself, [classes, batch, ...]; of some classes only where an edit leaves the others as they are."""
+    """What each class, or each of some classes, says of world points by itself, [classes, batch, ...]."""
     bank = self.bank if classes is None else jax.tree.map(lambda x: x[classes], self.bank)
     per_portrait = jax.vmap(local_generator.LocalField.query, in_axes=(local_generator.BATCH_AXES, 0, 0))
     return jax.vmap(per_portrait, in_axes=(0, None, None))(bank, points * POINT_SCALE, viewdirs)
