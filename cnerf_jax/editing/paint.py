@@ -4,8 +4,8 @@
   labels[4:9, 8:24] = SemanticClass.HAIR
   painting = paint.paint(model, styles, camera, labels)
 
-Descends on the styles of the classes that give way (`targets.giving_way`): of the two classes of a painted pixel the smaller one. Where
-something was painted the mask of its label should lead all others by a margin; other pixels should keep their label's lead and their colour:
+Descends on the styles of the classes that give way (`targets.giving_way`): the painted one, or what skin and background appear behind. The mask
+of each pixel's label, painted or as it was, should lead all others by a margin, and what was not painted should keep its colour:
 
   (sum_painted short^2 + keep sum_others (short^2 + |rgb - rgb0|^2)) / painted + prior mean u^2
   short = max(0, margin - lead),   styles = styles0 + deviation u
@@ -48,7 +48,7 @@ class Settings:
     prior: weight of the squared move, in standard deviations of the styles.
   """
 
-  steps: int = 100
+  steps: int = 200
   learning_rate: float = 0.2
   keep: float = 1.0
   prior: float = 0.001
@@ -78,7 +78,7 @@ class Painting:
 
 def loss(rendering: sampler.Rendering, target: Target, *, keep: float) -> Float[Array, '']:
   """How far rendered pixels are from a target; pure."""
-  short = jnp.maximum(target.margin - targets.lead(rendering.semantic_mask, target.labels), 0)**2
+  short = jnp.maximum(targets.MARGIN - targets.lead(rendering.semantic_mask, target.labels), 0)**2
   others = short + jnp.sum((rendering.rgb - target.rgb)**2, axis=-1)
   per_pixel = target.painted * short + keep * (1 - target.painted) * others
   return jnp.sum(target.weights * per_pixel) / jnp.maximum(jnp.sum(target.painted), 1)
@@ -139,7 +139,7 @@ def paint(
     camera: that was painted through.
     target: a label map, whole numbers [height, width], `UNPAINTED` where the person should stay as is; or masks [height, width, classes] in
       [0, 1]. Square; its side is that of the rendering.
-    classes: whose styles are free; those that give way if None: of each painted pixel's two classes the smaller one.
+    classes: whose styles are free; those that give way if None (`targets.giving_way`).
     kind: which of their styles: a shape's draws masks; a texture's too, which may change colours; None for both.
     settings: of the descent.
 

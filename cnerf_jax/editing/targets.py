@@ -1,7 +1,7 @@
 """What a painting asks for, pixel by pixel, and which classes and pixels a descent needs for it.
 
-The mask of a pixel's label should lead the next largest by a margin: by `MARGIN` where something was painted, elsewhere by what it did before,
-at most so much. A label is won by a lead, and more than that is not asked for: towards a mask of 1 a class would grow over its neighbours.
+The mask of a pixel's label should lead the next largest by `MARGIN`. A label is won by a lead, and more than that is not asked for: towards a
+mask of 1 a class would grow over its neighbours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cnerf_jax.evaluation import locality
 
 UNPAINTED = -1
 MARGIN = 0.5
-BACKGROUND = 0  # in every class set
+BACKGROUND, SKIN = 0, 1  # in every class set; ffhq9 calls it face
 _CHANGED = 0.5  # a pixel of target masks is painted where one differs by more from what is rendered
 _SHOWS = 0.05  # a mask below that is of no matter
 _GRID = 3  # pixels: how far apart those are that stand for others
@@ -30,14 +30,12 @@ class Target:
 
   Attributes:
     labels: as painted, or as before.
-    margin: by which the mask of the label should lead.
     rgb: as it was before, in [-1, 1].
     painted: 1 where painted, 0 where not.
     weights: for how many pixels each one counts.
   """
 
   labels: Int[Array, '*pixels']
-  margin: Float[Array, '*pixels']
   rgb: Float[Array, '*pixels 3']
   painted: Float[Array, '*pixels']
   weights: Float[Array, '*pixels']
@@ -88,8 +86,7 @@ def merge(before: sampler.Rendering, target: np.ndarray, labels: Int[np.ndarray,
     raise ValueError('the label map is empty: every pixel is UNPAINTED or shows what is there already; paint at least one pixel')
   wanted = jnp.asarray(np.where(painted, wanted, labels))
   painted = jnp.asarray(painted, jnp.float32)
-  margin = jnp.where(painted > 0, MARGIN, jnp.clip(lead(before.semantic_mask, wanted), -1, MARGIN))
-  return Target(labels=wanted, margin=margin, rgb=before.rgb, painted=painted, weights=jnp.ones_like(painted))
+  return Target(labels=wanted, rgb=before.rgb, painted=painted, weights=jnp.ones_like(painted))
 
 
 def touched(labels: Int[np.ndarray, 'height width'], target: Target) -> list[int]:
@@ -99,17 +96,16 @@ def touched(labels: Int[np.ndarray, 'height width'], target: Target) -> list[int
 
 
 def giving_way(labels: Int[np.ndarray, 'height width'], target: Target) -> list[int]:
-  """Of the two classes of a painted pixel the smaller one: a nose grows or shrinks, and the skin around it stays.
+  """Classes that move. Of the two classes of a painted pixel the one that was painted, which has to take it; but skin and background lie
+  behind all others, and appear where those give way: a nose grows or shrinks, and the skin around it stays.
 
-  The background, which has no shape to lose, moves along wherever it is touched; what it shows is one colour.
+  The background, which has no shape to lose, moves along wherever it is touched.
   """
-  wanted, painted = np.asarray(target.labels), np.asarray(target.painted) > 0
-  area = np.maximum(*(np.bincount(x.ravel(), minlength=max(labels.max(), wanted.max()) + 1) for x in (labels, wanted)))
-  area[BACKGROUND] = labels.size + 1
-  below, above = labels[painted], wanted[painted]
-  smaller = np.where(area[above] <= area[below], above, below)
+  painted = np.asarray(target.painted) > 0
+  below, above = labels[painted], np.asarray(target.labels)[painted]
+  revealed = (above == BACKGROUND) | ((above == SKIN) & (below != BACKGROUND))
   background = [BACKGROUND] if BACKGROUND in below or BACKGROUND in above else []
-  return np.union1d(smaller, background).astype(int).tolist()
+  return np.union1d(np.where(revealed, below, above), background).astype(int).tolist()
 
 
 def watched(

@@ -31,15 +31,16 @@ def test_leads_by_hand():
       targets.lead(jnp.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), jnp.array([0, 2])), [0.2, -0.3], atol=1e-3)
 
 
-def test_what_is_there_already_costs_nothing(rendering):
-  """Protects what is not painted: a rendering is no way off from its own labels, leads and colours, and other colours are."""
+def test_losses_by_hand(rendering):
+  """Protects the loss: clear labels cost nothing, other colours do where nothing was painted, and a painted pixel what its lead is short of."""
   labels = matching.labels_of(rendering.semantic_mask, None)
   drawn = np.full((8, 8), paint.UNPAINTED)
   drawn[0, 0] = (labels[0, 0] + 1) % 3
   target = targets.merge(rendering, drawn, labels)
   unpainted = target.replace(painted=jnp.zeros_like(target.painted).at[0, 0].set(1), weights=jnp.ones((8, 8)).at[0, 0].set(0))
-  assert paint.loss(rendering, unpainted, keep=1.0) == pytest.approx(0, abs=1e-6)
-  assert paint.loss(rendering.replace(rgb=rendering.rgb + 0.1), unpainted, keep=1.0) == pytest.approx(63 * 0.03, rel=1e-3)
+  clear = rendering.replace(semantic_mask=matching.one_hot(target.labels, 3))
+  assert paint.loss(clear, unpainted, keep=1.0) == pytest.approx(0, abs=1e-6)
+  assert paint.loss(clear.replace(rgb=rendering.rgb + 0.1), unpainted, keep=2.0) == pytest.approx(2 * 63 * 0.03, rel=1e-3)
   lead = float(targets.lead(rendering.semantic_mask, target.labels)[0, 0])
   assert lead < 0 and paint.loss(rendering, target, keep=0.0) == pytest.approx((targets.MARGIN - lead)**2, rel=1e-3)
 
@@ -47,11 +48,12 @@ def test_what_is_there_already_costs_nothing(rendering):
 @pytest.mark.parametrize('name, square, label, free', [
     ('a larger nose', np.s_[2:5, 2:5], NOSE, [NOSE]),
     ('a smaller nose', np.s_[3:4, 3:5], SKIN, [NOSE]),
+    ('a nose larger than what is left of the face', np.s_[1:7, 1:6], NOSE, [NOSE]),
     ('a larger face', np.s_[0:2, 1:7], SKIN, [BACKGROUND, SKIN]),
     ('a smaller face', np.s_[1:2, 1:7], BACKGROUND, [BACKGROUND, SKIN]),
 ])
-def test_the_smaller_class_gives_way(name, square, label, free, face):
-  """Protects the skin around a nose: whichever of the two is painted, the smaller one moves, and the background with what borders on it."""
+def test_what_lies_in_front_gives_way(name, square, label, free, face):
+  """Protects the skin around a nose: whichever of the two is painted, the nose moves, and the background with what borders on it."""
   rendering, labels = face
   drawn = np.full((8, 8), paint.UNPAINTED)
   drawn[square] = label
