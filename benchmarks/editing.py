@@ -1,10 +1,11 @@
 """Measures edits: python -m benchmarks.editing [--params=pretrained/people64.npz] [--people=6] [--only=tone,paint,presence,invert,directions]
 
 Rows of JSON: how much of the receiver's colour a swapped nose keeps; how well a rendering matches a nose, mouth, eyes or hair that were drawn
-wider; what is left of glasses taken off, and how large those put on are; how well people are recovered from their own renderings; what directions
-move. With --params=RUN, the folder of a run with an encoder, --only=portraits inverts portraits that it was not trained on.
+wider; what is left of glasses taken off, and how large those put on are; how well people are recovered from their own renderings; what
+directions move. With --params=RUN, the folder of a run with an encoder, --only=portraits inverts portraits that it was not trained on.
 """
 
+import functools
 import json
 import os
 import time
@@ -33,11 +34,6 @@ from cnerf_jax.losses import reconstruction
 from cnerf_jax.persistence import workdir as workdir_lib
 from cnerf_jax.semantics import SemanticClass
 from data_pipeline import loader
-
-_PARAMS = flags.DEFINE_string('params', 'pretrained/people64.npz', 'Parameters of a model of twelve classes, or the folder of a run.')
-_PEOPLE = flags.DEFINE_integer('people', 6, 'How many people are painted and inverted.', lower_bound=1)
-_ONLY = flags.DEFINE_list('only', ['tone', 'paint', 'presence', 'invert', 'directions'], 'What to measure.')
-_SIZE = flags.DEFINE_integer('size', 32, 'Side of the paintings and of the people that are inverted, pixels.', lower_bound=8)
 
 FRONT = camera.orbit(0.0, 0.0)
 # what is drawn wider: the class, those it may grow over, by how many pixels, along which axes
@@ -77,19 +73,19 @@ def grow(labels: np.ndarray, semantic_class: int, over: tuple[int, ...], pixels:
   return np.where(grown & np.isin(labels, over), semantic_class, labels)
 
 
-def measure_paint(model: pretrained.Model, people: int):
-  """Classes grown by a pixel or two at 32x32; `locality` is squared change near the class or the painted pixels over all."""
+def measure_paint(model: pretrained.Model, people: int, size: int):
+  """Classes grown by a pixel or two in label maps of this size; `locality` is squared change near the class or the painted pixels over all."""
   for name, painting in PAINTINGS.items():
     rows = []
     for styles in model.draw_styles(jax.random.key(1), people):
-      labels = paint.labels(model, styles, FRONT, image_size=_SIZE.value)
+      labels = paint.labels(model, styles, FRONT, image_size=size)
       drawn = grow(labels, *painting)
       if (drawn == labels).all():
         continue
       found, seconds, cpu_seconds = _timed(lambda styles=styles, drawn=drawn: paint.paint(model, styles, FRONT, drawn))
-      before, after = (matching.draw(model, one, FRONT, _SIZE.value) for one in (styles, found.styles))
+      before, after = (matching.draw(model, one, FRONT, size) for one in (styles, found.styles))
       inside = locality.edit_region(*(one.semantic_mask[..., painting[0]] for one in (before, after)))
-      inside |= locality.dilate(drawn != labels, locality.dilation_radius(_SIZE.value))
+      inside |= locality.dilate(drawn != labels, locality.dilation_radius(size))
       change = np.square(locality.change(before.rgb, after.rgb), dtype=np.float64)
       rows.append(dict(
           pixels=(drawn != labels).sum(), iou_before=found.iou_before, iou_after=found.iou_after, raised=found.iou_after > found.iou_before,
@@ -134,10 +130,10 @@ def measure_invert(model: pretrained.Model, people: int) -> dict:
   return {name: float(np.mean([row[name] for row in rows if name in row])) for name in sorted(names)}
 
 
-def measure_portraits(model: pretrained.Model, people: int) -> dict:
+def measure_portraits(model: pretrained.Model, people: int, run: str) -> dict:
   """Portraits of the run's test split (validation, where there is none) with their label maps, inverted from the run's encoder; errors are
   mean squares of colours, beside those of what the encoder makes of as many portraits of its training. Tuned: after pivotal tuning."""
-  config, encoder = workdir_lib.load_config(_PARAMS.value), pretrained.load_encoder(_PARAMS.value)
+  config, encoder = workdir_lib.load_config(run), pretrained.load_encoder(run)
   data = loader.open(config.data)
   split = 'test' if 'test' in data.splits else 'validation'
   unseen = data.load_split(split, image_size=config.image_size)
@@ -151,31 +147,36 @@ def measure_portraits(model: pretrained.Model, people: int) -> dict:
   unseen_error = float(reconstruction.image_error(encoded(of_unseen), of_unseen['image']))
   rows = []
   for image, mask, viewpoint in zip(*(of_unseen[name] for name in ('image', 'semantic_mask', 'viewpoint'))):
-    options = dict(label_map=mask)
-    found, seconds, _ = _timed(lambda image=image, options=options: invert.invert(model, image, encoder=encoder, **options))
-    tuned, tuned_seconds, _ = _timed(
-        lambda image=image, found=found, options=options: pivotal_tuning.tune(model, found, image, **options)[1])
+    begin = time.perf_counter()
+    found = invert.invert(model, image, label_map=mask, encoder=encoder)
+    inverted = time.perf_counter()
+    _, tuned = pivotal_tuning.tune(model, found, image, label_map=mask)
     off = np.rad2deg(np.abs(np.asarray(found.viewpoint) - viewpoint))
     rows.append(dict(
         psnr=found.psnr, error=12 * 10**(-found.psnr / 10), mean_iou=found.mean_iou, azimuth_degrees=off[0], elevation_degrees=off[1],
-        tuned_psnr=tuned.psnr, tuned_iou=tuned.mean_iou, seconds=seconds, tuned_seconds=tuned_seconds))
+        tuned_psnr=tuned.psnr, tuned_iou=tuned.mean_iou, seconds=inverted - begin, tuned_seconds=time.perf_counter() - inverted))
+    print(json.dumps({'portrait': len(rows)} | {key: float(value) for key, value in rows[-1].items()}), flush=True)
   mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
   medians = {f'median_{key}': float(np.median([row[key] for row in rows])) for key in ('azimuth_degrees', 'elevation_degrees')}
   return dict(split=split, people=people, encoder_error_trained=encoder_error, encoder_error_unseen=unseen_error,
               over_trained=mean['error'] / encoder_error) | mean | medians
 
 
-def measure_directions(model: pretrained.Model, people: int) -> dict:
-  """Change inside over change outside of a class's mask, of every method's best direction; mean over classes and kinds."""
+def measure_directions(model: pretrained.Model, people: int):
+  """Change inside over change outside of a class's mask, of every method's best direction, and how far optimised ones ('local') are ahead of
+  the baseline, w / |w|: a row for each class, mean over its kinds, then the median over all."""
   del people
   begin, cpu_begin = time.perf_counter(), time.process_time()
   found = directions.find(model, jax.random.key(3))
-  row = dict(seconds_with_compilation=time.perf_counter() - begin, cpu_seconds=time.process_time() - cpu_begin, directions=len(found))
-  for method in directions.METHODS:
-    best = [found.of(k, kind, method) for k in SemanticClass for kind in (latents.SHAPE, latents.TEXTURE)]
-    row[f'{method}_inside'] = float(np.mean([one.inside[0] for one in best]))
-    row[f'{method}_inside_over_outside'] = float(np.median([one.inside[0] / one.outside[0] for one in best]))
-  return row
+  seconds = dict(seconds_with_compilation=time.perf_counter() - begin, cpu_seconds=time.process_time() - cpu_begin, directions=len(found))
+  rows = []
+  for k in SemanticClass:
+    best = lambda method, kind: found.of(k, kind, method)
+    ratio = lambda one: float(one.inside[0] / one.outside[0])
+    row = {method: float(np.mean([ratio(best(method, kind)) for kind in (latents.SHAPE, latents.TEXTURE)])) for method in directions.METHODS}
+    rows.append(row)
+    yield {'direction_of': k.name.lower()} | row | {'local_over_norm': row['local'] / row['norm']}
+  yield {name: float(np.median([row[name] for row in rows])) for name in directions.METHODS} | seconds
 
 
 def _timed(function):
@@ -189,8 +190,8 @@ def main(argv):
   del argv
   model = pretrained.load(_PARAMS.value)
   known = dict(
-      tone=measure_tone, paint=measure_paint, presence=measure_presence, invert=measure_invert, portraits=measure_portraits,
-      directions=measure_directions)
+      tone=measure_tone, paint=functools.partial(measure_paint, size=_SIZE.value), presence=measure_presence, invert=measure_invert,
+      portraits=functools.partial(measure_portraits, run=_PARAMS.value), directions=measure_directions)
   for name in _ONLY.value:
     found = known[name](model, _PEOPLE.value)
     for row in [found] if isinstance(found, dict) else found:
@@ -198,4 +199,8 @@ def main(argv):
 
 
 if __name__ == '__main__':
+  _PARAMS = flags.DEFINE_string('params', 'pretrained/people64.npz', 'Parameters of a model of twelve classes, or the folder of a run.')
+  _PEOPLE = flags.DEFINE_integer('people', 6, 'How many people are painted and inverted.', lower_bound=1)
+  _ONLY = flags.DEFINE_list('only', ['tone', 'paint', 'presence', 'invert', 'directions'], 'What to measure.')
+  _SIZE = flags.DEFINE_integer('size', 32, 'Side of the paintings, pixels.', lower_bound=8)
   app.run(main)
