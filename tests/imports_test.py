@@ -38,8 +38,9 @@ LEVELS = {
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
     'cnerf_jax.editing': (
-        'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics',
-        'cnerf_jax.losses.reconstruction', 'cnerf_jax.evaluation.agreement', 'cnerf_jax.evaluation.label_map',
+        'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.models.local_generator', 'cnerf_jax.rendering', 'cnerf_jax.camera',
+        'cnerf_jax.rays', 'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.losses.reconstruction', 'cnerf_jax.evaluation.agreement',
+        'cnerf_jax.evaluation.label_map', 'cnerf_jax.evaluation.locality',
         'cnerf_jax.persistence.atomic_files'),
     'cnerf_jax.reporting': ('cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
     'cnerf_jax.draw': (

@@ -28,6 +28,7 @@ from cnerf_jax import sampler
 from cnerf_jax.editing import descent
 from cnerf_jax.editing import matching
 from cnerf_jax.editing import paint
+from cnerf_jax.editing import targets
 from cnerf_jax.losses import reconstruction
 
 GUESSED_AZIMUTHS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # radians
@@ -206,11 +207,11 @@ def _check_image(image) -> Float[Array, 'size size 3']:
 
 
 def _check_mask(label_map, size: int, num_classes: int) -> Float[Array, 'size size classes']:
-  target = paint.check_target(np.asarray(label_map), num_classes)
+  target = targets.check(np.asarray(label_map), num_classes)
   if len(target) != size:
     raise ValueError(f'the label map has side {len(target)}, the image {size}; give both at one size')
   if target.ndim == 2:
-    if (target == paint.UNPAINTED).all():
+    if (target == targets.UNPAINTED).all():
       raise ValueError('the label map is empty: every pixel is UNPAINTED; leave label_map out, or give labels')
     return matching.one_hot(jnp.asarray(target), num_classes)
   return jnp.asarray(target, jnp.float32)

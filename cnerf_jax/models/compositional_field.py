@@ -14,7 +14,7 @@ import flax.linen as nn
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from cnerf_jax import camera
 from cnerf_jax.models import base_sdf
@@ -101,8 +101,19 @@ class RadianceField:
       self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3']
   ) -> FieldSample:
     """The fused field at world points seen along unit directions."""
+    return self.fuse(points, self.local_queries(points, viewdirs))
+
+  def local_queries(
+      self, points: Float[Array, 'batch rays samples 3'], viewdirs: Float[Array, 'batch rays 3'],
+      classes: Int[Array, 'several'] | None = None,
+  ) -> local_generator.LocalQuery:
+    """What each class, or each of some classes, says of world points by itself, [classes, batch, ...]."""
+    bank = self.bank if classes is None else jax.tree.map(lambda x: x[classes], self.bank)
     per_portrait = jax.vmap(local_generator.LocalField.query, in_axes=(local_generator.BATCH_AXES, 0, 0))
-    answers = jax.vmap(per_portrait, in_axes=(0, None, None))(self.bank, points * POINT_SCALE, viewdirs)
+    return jax.vmap(per_portrait, in_axes=(0, None, None))(bank, points * POINT_SCALE, viewdirs)
+
+  def fuse(self, points: Float[Array, 'batch rays samples 3'], answers: local_generator.LocalQuery) -> FieldSample:
+    """The fused field at world points, of what all classes say of them."""
     all_masks = self.fuse_masks(answers.mask_score)
     masks = self._drawn(all_masks)
     color_logit = self.color_gain * jnp.sum(masks[..., None] * answers.color_logit, axis=0)

@@ -42,7 +42,7 @@ def test_edits_are_edits(names):
 
 def test_a_swapped_nose_keeps_the_tone(names):
   """Protects what docs/editing.md promises: the colour of a swapped nose is nearer to the receiver's."""
-  color = lambda styles: names['tone'].class_color(names['model'].render(styles, names['front'], image_size=24), SemanticClass.NOSE)
+  color = lambda styles: names['tone'].class_color(names['draw'](styles, names['front']), SemanticClass.NOSE)
   mine, plain, kept = (np.asarray(color(names[name])) for name in ('mine', 'nose_as_is', 'their_nose_my_tone'))
   assert np.abs(kept - mine).sum() < 0.5 * np.abs(plain - mine).sum()
 
