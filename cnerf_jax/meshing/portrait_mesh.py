@@ -30,8 +30,8 @@ RESOLUTION = 128  # points of a side; a cell is .0019, half a pixel of a 64x64 p
 LARGEST_RESOLUTION = 1024
 _HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
 BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # what the networks see as [-1, 1]; pictures are as wide
-# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: the depth of a face is that of level 0,
-# the outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front.
+# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: the depth of a face is that of level 0, the
+# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
 LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
