@@ -19,7 +19,7 @@ from cnerf_jax.meshing import distance_grid
 from cnerf_jax.rendering import volume_rendering
 
 NUM_SAMPLES = 8  # of a short ray: twice as many change colours by less than a 255th
-REACH_IN_BETAS = 4.0  # how far from distance 0 a ray may start and end: outside of it a plane stops less than 2%, and lets through less than 2% inside
+REACH_IN_BETAS = 4.0  # how far from distance 0 a ray starts and ends: a plane stops less than 2% before, and lets less than 2% through
 _POINTS_PER_CHUNK = 2**12
 
 

@@ -23,14 +23,16 @@ from cnerf_jax import semantics
 from cnerf_jax.meshing import appearance
 from cnerf_jax.meshing import class_parts
 from cnerf_jax.meshing import distance_grid
+from cnerf_jax.meshing import extras
 from cnerf_jax.meshing import triangles as triangles_lib
+from cnerf_jax.meshing import visual_hull
 from cnerf_jax.rendering import surface as surface_lib
 
 RESOLUTION = 128  # points of a side; a cell is .0019, half a pixel of a 64x64 picture
 LARGEST_RESOLUTION = 1024
 _HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
-BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # what the networks see as [-1, 1]; pictures are as wide
-# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: the depth of a face is that of level 0, the
+BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # the networks' [-1, 1]; pictures are as wide
+# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: a face has the depth of level 0, the
 # outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
 LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
@@ -85,7 +87,8 @@ def mesh(
     box: outside of which there is nothing: surfaces that reach it are closed there.
     level: of the signed distance that is the surface, world units; None is `default_level`.
     parts: True for all classes, or names of some: also a shell for each. The background's only if `background`.
-    background: keep what the background's class paints, such as a wall behind the head; otherwise it is cut off.
+    background: keep what cameras of training see as background, such as a wall behind the head; otherwise it is cut off (`visual_hull`), and
+      what they don't see of the head, its back, is painted like the nearest of what they do.
     smallest_piece: connected pieces of less than this fraction of the largest one's volume are dropped.
 
   Raises:
@@ -96,25 +99,28 @@ def mesh(
   wanted = part_classes(names, parts, background)
   field = portrait_field(model, styles)
   level = default_level(model) if level is None else level
+  hidden = None if background or BACKGROUND not in names else names.index(BACKGROUND)
   values = distance_grid.sample(signed_distance(field), box, resolution) - np.float32(level)
-  query = point_query(model, field, level)
-  surface = class_parts.surface_of(values, box, smallest_piece)
-  if not len(surface.faces):
+  if not (values < 0).any():
     raise ValueError(f'the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}; '
                      'draw other styles, or give a box where the head is')
-  colored, semantic_mask = _colored(surface, query)
-  grid = class_parts.MaskedGrid(values, box, surface.vertices, semantic_mask)
-  if not background and BACKGROUND in names and (colored.semantic_class == names.index(BACKGROUND)).any():
-    surface = class_parts.surface_of(grid.without_class(names.index(BACKGROUND)), box, smallest_piece)
-    if not len(surface.faces):
-      raise ValueError('all of the surface is background; ask for it (background=True), or draw other styles')
-    colored, _ = _colored(surface, query)
+  if hidden is not None:
+    values = _without_background(model, styles, values, box, hidden)
+  surface = class_parts.surface_of(values, box, smallest_piece)
+  if not len(surface.faces):
+    raise ValueError('all of the surface is background; ask for it (background=True, --background), or draw other styles')
+  query = point_query(model, field, level)
+  seen = _see(surface, query)
+  seen = seen if hidden is None else _repainted(seen, seen, hidden)
   shells = {}
-  for k, distances in zip(wanted, grid.shells(wanted, THICKNESS) if wanted else []):
-    shell = triangles_lib.marching_cubes(distances, box)
-    if len(shell.faces):
-      shells[names[k]] = _colored(shell, query)[0]
-  return PortraitMesh(whole=colored, parts=shells, class_names=names)
+  if wanted:
+    grid = class_parts.MaskedGrid(values, box, seen.surface.vertices, seen.semantic_mask)
+    for k, distances in zip(wanted, grid.shells(wanted, THICKNESS)):
+      shell = triangles_lib.marching_cubes(distances, box)
+      if len(shell.faces):
+        of_shell = _see(shell, query)
+        shells[names[k]] = (of_shell if hidden is None else _repainted(of_shell, seen, hidden)).colored()
+  return PortraitMesh(whole=seen.colored(), parts=shells, class_names=names)
 
 
 def check_resolution(resolution: int) -> None:
@@ -176,16 +182,58 @@ def signed_distance_and_normal(field):
   return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
 
 
-def point_query(model: Any, field, level: float):
-  """`appearance.make_query` at a level, for a model's own width of the surface and cameras of training."""
+def largest_view(model: Any) -> tuple[float, float]:
+  """Largest azimuth and elevation of the views that count as seen in training, radians."""
   azimuth_std = camera_lib.AZIMUTH_STD_RADIANS if model.azimuth_std is None else model.azimuth_std
   elevation_std = camera_lib.ELEVATION_STD_RADIANS if model.elevation_std is None else model.elevation_std
+  return LARGEST_VIEW_IN_STDS * azimuth_std, LARGEST_VIEW_IN_STDS * elevation_std
+
+
+def point_query(model: Any, field, level: float):
+  """`appearance.make_query` at a level, for a model's own width of the surface and cameras of training."""
+  largest_azimuth, largest_elevation = largest_view(model)
   return appearance.make_query(
-      field, level=level, reach=appearance.REACH_IN_BETAS * density_beta(model), largest_azimuth=LARGEST_VIEW_IN_STDS * azimuth_std,
-      largest_elevation=LARGEST_VIEW_IN_STDS * elevation_std)
+      field, level=level, reach=appearance.REACH_IN_BETAS * density_beta(model), largest_azimuth=largest_azimuth,
+      largest_elevation=largest_elevation)
 
 
-def _colored(surface: triangles_lib.Triangles, query) -> tuple[ColoredMesh, np.ndarray]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Seen:
+  """A surface, and what is seen of its vertices along their normals."""
+
+  surface: triangles_lib.Triangles
+  normals: np.ndarray
+  colors: np.ndarray
+  semantic_mask: np.ndarray
+
+  def colored(self) -> ColoredMesh:
+    return ColoredMesh(self.surface, self.normals, self.colors, np.argmax(self.semantic_mask, axis=-1))
+
+
+def _see(surface: triangles_lib.Triangles, query) -> _Seen:
   normals = triangles_lib.vertex_normals(surface)
   colors, semantic_mask = query(surface.vertices, normals)
-  return ColoredMesh(surface, normals, np.clip(colors, 0, 1), np.argmax(semantic_mask, axis=-1)), semantic_mask
+  return _Seen(surface, normals, np.clip(colors, 0, 1), semantic_mask)
+
+
+def _without_background(model, styles, values, box, background: int) -> np.ndarray:
+  """Distances of the head alone."""
+  largest_azimuth, largest_elevation = largest_view(model)
+  outside = visual_hull.find(
+      model.generator, model.params, styles.reshape((1,) + styles.shape[-3:]), background, largest_azimuth=largest_azimuth,
+      largest_elevation=largest_elevation)
+  (cut,) = class_parts.cut(values, box, lambda points: outside(points)[None])
+  return cut
+
+
+def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
+  """Vertices of the background's colours, at the back and at the rim, take what the nearest vertex of the source has that isn't background."""
+  wrong = np.argmax(seen.semantic_mask, axis=-1) == background
+  right = np.argmax(source.semantic_mask, axis=-1) != background
+  if not wrong.any() or not right.any():
+    return seen
+  tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(source.surface.vertices[right])
+  _, nearest = tree.query(seen.surface.vertices[wrong])
+  colors, semantic_mask = seen.colors.copy(), seen.semantic_mask.copy()
+  colors[wrong], semantic_mask[wrong] = source.colors[right][nearest], source.semantic_mask[right][nearest]
+  return dataclasses.replace(seen, colors=colors, semantic_mask=semantic_mask)
