@@ -38,6 +38,7 @@ LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
 BACKGROUND = 'background'
+LARGEST_TINT = 0.1  # of the background's mask, in a head's colours
 _POINTS_PER_CHUNK = 2**14
 
 
@@ -227,9 +228,10 @@ def _without_background(model, styles, values, box, background: int) -> np.ndarr
 
 
 def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
-  """Vertices of the background's colours, at the back and at the rim, take what the nearest vertex of the source has that isn't background."""
-  wrong = np.argmax(seen.semantic_mask, axis=-1) == background
-  right = np.argmax(source.semantic_mask, axis=-1) != background
+  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertex of the source that isn't."""
+  tint = lambda mask: mask[:, background]
+  wrong = (tint(seen.semantic_mask) > LARGEST_TINT) | (np.argmax(seen.semantic_mask, axis=-1) == background)
+  right = tint(source.semantic_mask) < LARGEST_TINT / 2
   if not wrong.any() or not right.any():
     return seen
   tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(source.surface.vertices[right])
