@@ -9,7 +9,7 @@ circles at distance 1; a head is about .2 high, so that a unit is about a metre.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -24,9 +24,9 @@ from cnerf_jax.meshing import appearance
 from cnerf_jax.meshing import class_parts
 from cnerf_jax.meshing import distance_grid
 from cnerf_jax.meshing import extras
+from cnerf_jax.meshing import point_chunks
 from cnerf_jax.meshing import triangles as triangles_lib
 from cnerf_jax.meshing import visual_hull
-from cnerf_jax.rendering import surface as surface_lib
 
 RESOLUTION = 128  # points of a side; a cell is .0019, half a pixel of a 64x64 picture
 LARGEST_RESOLUTION = 1024
@@ -39,7 +39,6 @@ THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is a
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
 BACKGROUND = 'background'
 LARGEST_TINT = 0.1  # of the background's mask, in a head's colours
-_POINTS_PER_CHUNK = 2**14
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +76,8 @@ class PortraitMesh:
 def mesh(
     model: Any, styles: Float[Array, '*one classes 2 style_dim'], *, resolution: int = RESOLUTION, box: distance_grid.Box = BOX,
     level: float | None = None, parts: bool | Sequence[str] = False, background: bool = False,
-    smallest_piece: float = triangles_lib.SMALLEST_PIECE,
+    smallest_piece: float = triangles_lib.SMALLEST_PIECE, stride: int = distance_grid.STRIDE,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> PortraitMesh:
   """The surface of one portrait.
 
@@ -91,6 +91,8 @@ def mesh(
     background: keep what cameras of training see as background, such as a wall behind the head; otherwise it is cut off (`visual_hull`), and
       what they don't see of the head, its back, is painted like the nearest of what they do.
     smallest_piece: connected pieces of less than this fraction of the largest one's volume are dropped.
+    stride: of the coarsest grid (`distance_grid.sample`); 1 asks the field at every point, for the same mesh in several times the time.
+    on_progress: told the fraction that is done, in [0, 1].
 
   Raises:
     ValueError: if sizes or names are wrong, scikit-image is missing, or the field has no surface in the box.
@@ -101,26 +103,33 @@ def mesh(
   field = portrait_field(model, styles)
   level = default_level(model) if level is None else level
   hidden = None if background or BACKGROUND not in names else names.index(BACKGROUND)
-  values = distance_grid.sample(signed_distance(field), box, resolution) - np.float32(level)
-  if not (values < 0).any():
-    raise ValueError(f'the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}; '
-                     'draw other styles, or give a box where the head is')
+  distance = signed_distance(field)
+  solid = lambda points: distance(points) - np.float32(level)
+  stage = lambda start, end: lambda fraction: on_progress(start + fraction * (end - start))
+  views = visual_hull.cameras(*largest_view(model))
   if hidden is not None:
-    values = _without_background(model, styles, values, box, hidden)
+    solid = without_background(model, styles, solid, hidden, views, stage(0.0, 0.3))
+  levels = (0.0, -THICKNESS) if wanted else (0.0,)
+  values = distance_grid.sample(solid, box, resolution, stride=stride, levels=levels, on_progress=stage(0.3, 0.6))
   surface = class_parts.surface_of(values, box, smallest_piece)
   if not len(surface.faces):
-    raise ValueError('all of the surface is background; ask for it (background=True, --background), or draw other styles')
+    raise ValueError(f'no head: the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}, or all of it is '
+                     'background; draw other styles, give a box where the head is, or keep the background (background=True, --background)')
+  if hidden is not None:
+    surface = visual_hull.seen_pieces(surface, views)
   query = point_query(model, field, level)
   seen = _see(surface, query)
   seen = seen if hidden is None else _repainted(seen, seen, hidden)
+  on_progress(0.8 if wanted else 1.0)
   shells = {}
   if wanted:
     grid = class_parts.MaskedGrid(values, box, seen.surface.vertices, seen.semantic_mask)
-    for k, distances in zip(wanted, grid.shells(wanted, THICKNESS)):
+    for i, (k, distances) in enumerate(zip(wanted, grid.shells(wanted, THICKNESS))):
       shell = triangles_lib.marching_cubes(distances, box)
       if len(shell.faces):
         of_shell = _see(shell, query)
         shells[names[k]] = (of_shell if hidden is None else _repainted(of_shell, seen, hidden)).colored()
+      on_progress(0.8 + 0.2 * (i + 1) / len(wanted))
   return PortraitMesh(whole=seen.colored(), parts=shells, class_names=names)
 
 
@@ -170,17 +179,7 @@ def portrait_field(model: Any, styles: Float[Array, '*one classes 2 style_dim'])
 
 def signed_distance(field):
   """Points [points, 3] → signed distance [points], for any number of points."""
-  compiled = jax.jit(lambda field, points: field.sdf(points[None])[0])
-  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
-
-
-def signed_distance_and_normal(field):
-  """Points [points, 3] → (signed distance [points], unit normal out of the solid [points, 3])."""
-  @jax.jit
-  def compiled(field, points):
-    return field.sdf(points[None])[0], surface_lib.normals(field.sdf, points[None])[0]
-
-  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
+  return point_chunks.make(lambda field, points: field.sdf(points[None])[0], field)
 
 
 def largest_view(model: Any) -> tuple[float, float]:
@@ -217,14 +216,14 @@ def _see(surface: triangles_lib.Triangles, query) -> _Seen:
   return _Seen(surface, normals, np.clip(colors, 0, 1), semantic_mask)
 
 
-def _without_background(model, styles, values, box, background: int) -> np.ndarray:
-  """Distances of the head alone."""
-  largest_azimuth, largest_elevation = largest_view(model)
+def without_background(
+    model: Any, styles: Float[Array, '*one classes 2 style_dim'], solid: Callable[[np.ndarray], np.ndarray], background: int, views,
+    on_progress: Callable[[float], None] = lambda fraction: None,
+) -> Callable[[np.ndarray], np.ndarray]:
+  """A solid's distances [points] of points [points, 3], cut by what cameras see of the head."""
   outside = visual_hull.find(
-      model.generator, model.params, styles.reshape((1,) + styles.shape[-3:]), background, largest_azimuth=largest_azimuth,
-      largest_elevation=largest_elevation)
-  (cut,) = class_parts.cut(values, box, lambda points: outside(points)[None])
-  return cut
+      model.generator, model.params, styles.reshape((1,) + styles.shape[-3:]), background, views, on_progress=on_progress)
+  return lambda points: np.maximum(solid(points), outside(points))
 
 
 def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
