@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 import numpy as np
 
 from cnerf_jax import rays as rays_lib
-from cnerf_jax.meshing import distance_grid
+from cnerf_jax.meshing import point_chunks
 from cnerf_jax.rendering import volume_rendering
 
 NUM_SAMPLES = 8  # of a short ray: twice as many change colours by less than a 255th
-# How far from distance 0 a ray may start and end: outside of it a plane stops less than 2%, and lets through less than 2% inside
-REACH_IN_BETAS = 4.0
-_POINTS_PER_CHUNK = 2**12
+REACH_IN_BETAS = 4.0  # how far from distance 0 a ray starts and ends: a plane stops less than 2% before, and lets less than 2% through
+_POINTS_PER_CHUNK = 2**11  # of a device
 
 
 def make_query(
@@ -38,7 +36,6 @@ def make_query(
   """
   above, below = max(reach - level, reach / 4), reach + level
 
-  @jax.jit
   def query(field, points_and_normals):
     points, normals = points_and_normals[None, :, :3], points_and_normals[None, :, 3:]
     viewdirs = -limit_view(normals, largest_azimuth, largest_elevation)
@@ -47,8 +44,8 @@ def make_query(
     rendering = volume_rendering.render_rays(field, rays, distances)
     return (rendering.rgb[0] + 1) / 2, rendering.semantic_mask[0]
 
-  in_chunks = distance_grid.in_chunks(lambda both: query(field, both), _POINTS_PER_CHUNK)
-  return lambda points, normals: in_chunks(np.concatenate([points, normals], axis=-1).astype(np.float32))
+  of_any = point_chunks.make(query, field, size=_POINTS_PER_CHUNK)
+  return lambda points, normals: of_any(np.concatenate([points, normals], axis=-1).astype(np.float32))
 
 
 def limit_view(normals: Float[Array, '*points 3'], largest_azimuth: float, largest_elevation: float) -> Float[Array, '*points 3']:

@@ -1,8 +1,8 @@
-"""The solid cut by semantic class: without the background, or one closed shell for each class.
+"""The solid cut: by any function that is positive outside, or into one closed shell for each semantic class.
 
-A point in space takes the masks of the surface points nearest to it, so that a class reaches straight down from its patch of the surface. Where
+For shells a point in space takes the masks of the surface points nearest to it, so that a class reaches straight down from its patch of the surface. Where
 its mask is less than another's is the outside of its part, and so parts are closed surfaces as the whole is: marching cubes of the greatest
-of several functions, each of which is negative on one side.
+of several functions, each of which is positive outside.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from cnerf_jax.meshing import extras
 from cnerf_jax.meshing import triangles as triangles_lib
 
 _NEIGHBOURS = 4  # surface points whose masks a point averages, nearer ones more
-_CELLS_PER_MASK = 4.0  # what a difference of masks of 1 counts, in cells: only its sign matters, away from edges
+_CELLS_PER_UNIT = 4.0  # what a function of 1 counts, in cells: only its sign matters, away from edges
+_POINTS_AT_ONCE = 2**18  # masks of all points would outweigh the grid
 
 
 def lead(semantic_mask: Float[np.ndarray, 'points classes'], semantic_class: int) -> Float[np.ndarray, 'points']:
@@ -25,7 +26,7 @@ def lead(semantic_mask: Float[np.ndarray, 'points classes'], semantic_class: int
 
 
 class MaskedGrid:
-  """A solid's signed distances on a grid, with masks wherever parts of it may be cut.
+  """A solid's signed distances on a grid, and the masks of its surface.
 
   Args:
     values: signed distances on the grid, 0 on the surface.
@@ -42,29 +43,15 @@ class MaskedGrid:
     self._cell = float(box.spacing(values.shape).mean())
     self._tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(vertices)
 
-  def without_class(self, semantic_class: int) -> Float[np.ndarray, 'x y z']:
-    """Distances of the solid without all that lies under one class's patch."""
-    (values,) = self._cut(self._values <= 2 * self._cell, [lambda mask: lead(mask, semantic_class)])
-    return values
-
   def shells(self, classes: list[int], thickness: float) -> list[Float[np.ndarray, 'x y z']]:
     """Distances of a shell for each class, so thick inwards from the surface, world units."""
     shell = np.maximum(self._values, -thickness - self._values)
-    leads = [lambda mask, k=k: -lead(mask, k) for k in classes]
-    return self._cut(shell <= 2 * self._cell, leads, of=shell)
 
-  def _cut(self, near, functions, of=None):
-    """The greater of the distances and each function of masks, at the points that are near."""
-    of = self._values if of is None else of
-    index = np.flatnonzero(near)
-    results = [of.copy() for _ in functions]
-    axes = self._box.axes(of.shape)
-    for part in np.array_split(index, max(1, len(index) // 2**18)):  # in parts: masks of all points would outweigh the grid
-      x, y, z = np.unravel_index(part, of.shape)
-      mask = self._masks(np.stack([axes[0][x], axes[1][y], axes[2][z]], axis=-1))
-      for result, function in zip(results, functions):
-        result[x, y, z] = np.maximum(of[x, y, z], self._cell * _CELLS_PER_MASK * function(mask))
-    return results
+    def outside(points):
+      mask = self._masks(points)
+      return np.stack([-lead(mask, k) for k in classes])
+
+    return cut(shell, self._box, outside, len(classes))
 
   def _masks(self, points):
     neighbours = min(_NEIGHBOURS, len(self._vertices))
@@ -73,6 +60,28 @@ class MaskedGrid:
     weights = 1 / np.maximum(distances, 1e-3 * self._cell)**2
     weights /= weights.sum(axis=-1, keepdims=True)
     return np.einsum('pn,pnk->pk', weights, self._semantic_mask[nearest])
+
+
+def cut(
+    values: Float[np.ndarray, 'x y z'], box: distance_grid.Box, outside, count: int = 1,
+) -> list[Float[np.ndarray, 'x y z']]:
+  """The solid cut in `count` ways: what functions of points call outside isn't there any more.
+
+  Args:
+    values: signed distances on the grid.
+    box: of the grid.
+    outside: points [points, 3] → [count, points], positive outside; of order 1.
+    count: how many functions it is.
+  """
+  cell = float(box.spacing(values.shape).mean())
+  axes = box.axes(values.shape)
+  results = [values.copy() for _ in range(count)]
+  index = np.flatnonzero(values <= 2 * cell)  # further outside nothing can be cut
+  for some in np.array_split(index, max(1, len(index) // _POINTS_AT_ONCE)):
+    x, y, z = np.unravel_index(some, values.shape)
+    for result, answer in zip(results, outside(np.stack([axes[0][x], axes[1][y], axes[2][z]], axis=-1))):
+      result[x, y, z] = np.maximum(values[x, y, z], cell * _CELLS_PER_UNIT * answer)
+  return results
 
 
 def surface_of(values: Float[np.ndarray, 'x y z'], box: distance_grid.Box, smallest: float) -> triangles_lib.Triangles:

@@ -9,7 +9,7 @@ circles at distance 1; a head is about .2 high, so that a unit is about a metre.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -23,20 +23,22 @@ from cnerf_jax import semantics
 from cnerf_jax.meshing import appearance
 from cnerf_jax.meshing import class_parts
 from cnerf_jax.meshing import distance_grid
+from cnerf_jax.meshing import extras
+from cnerf_jax.meshing import point_chunks
 from cnerf_jax.meshing import triangles as triangles_lib
-from cnerf_jax.rendering import surface as surface_lib
+from cnerf_jax.meshing import visual_hull
 
 RESOLUTION = 128  # points of a side; a cell is .0019, half a pixel of a 64x64 picture
 LARGEST_RESOLUTION = 1024
 _HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
-BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # what the networks see as [-1, 1]; pictures are as wide
-# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: the depth of a face is that of level 0,
-# the outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front.
+BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # the networks' [-1, 1]; pictures are as wide
+# A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: a face has the depth of level 0, the
+# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
 LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
 BACKGROUND = 'background'
-_POINTS_PER_CHUNK = 2**14
+LARGEST_TINT = 0.1  # of the background's mask, in a head's colours
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,7 +76,8 @@ class PortraitMesh:
 def mesh(
     model: Any, styles: Float[Array, '*one classes 2 style_dim'], *, resolution: int = RESOLUTION, box: distance_grid.Box = BOX,
     level: float | None = None, parts: bool | Sequence[str] = False, background: bool = False,
-    smallest_piece: float = triangles_lib.SMALLEST_PIECE,
+    smallest_piece: float = triangles_lib.SMALLEST_PIECE, stride: int = distance_grid.STRIDE,
+    on_progress: Callable[[float], None] = lambda fraction: None,
 ) -> PortraitMesh:
   """The surface of one portrait.
 
@@ -85,8 +88,11 @@ def mesh(
     box: outside of which there is nothing: surfaces that reach it are closed there.
     level: of the signed distance that is the surface, world units; None is `default_level`.
     parts: True for all classes, or names of some: also a shell for each. The background's only if `background`.
-    background: keep what the background's class paints, such as a wall behind the head; otherwise it is cut off.
+    background: keep what cameras of training see as background, such as a wall behind the head; otherwise it is cut off (`visual_hull`), and
+      what they don't see of the head, its back, is painted like the nearest of what they do.
     smallest_piece: connected pieces of less than this fraction of the largest one's volume are dropped.
+    stride: of the coarsest grid (`distance_grid.sample`); 1 asks the field at every point, for the same mesh in several times the time.
+    on_progress: told the fraction that is done, in [0, 1].
 
   Raises:
     ValueError: if sizes or names are wrong, scikit-image is missing, or the field has no surface in the box.
@@ -96,25 +102,35 @@ def mesh(
   wanted = part_classes(names, parts, background)
   field = portrait_field(model, styles)
   level = default_level(model) if level is None else level
-  values = distance_grid.sample(signed_distance(field), box, resolution) - np.float32(level)
-  query = point_query(model, field, level)
+  hidden = None if background or BACKGROUND not in names else names.index(BACKGROUND)
+  distance = signed_distance(field)
+  solid = lambda points: distance(points) - np.float32(level)
+  stage = lambda start, end: lambda fraction: on_progress(start + fraction * (end - start))
+  views = visual_hull.cameras(*largest_view(model))
+  if hidden is not None:
+    solid = without_background(model, styles, solid, hidden, views, stage(0.0, 0.3))
+  levels = (0.0, -THICKNESS) if wanted else (0.0,)
+  values = distance_grid.sample(solid, box, resolution, stride=stride, levels=levels, on_progress=stage(0.3, 0.6))
   surface = class_parts.surface_of(values, box, smallest_piece)
   if not len(surface.faces):
-    raise ValueError(f'the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}; '
-                     'draw other styles, or give a box where the head is')
-  colored, semantic_mask = _colored(surface, query)
-  grid = class_parts.MaskedGrid(values, box, surface.vertices, semantic_mask)
-  if not background and BACKGROUND in names and (colored.semantic_class == names.index(BACKGROUND)).any():
-    surface = class_parts.surface_of(grid.without_class(names.index(BACKGROUND)), box, smallest_piece)
-    if not len(surface.faces):
-      raise ValueError('all of the surface is background; ask for it (background=True), or draw other styles')
-    colored, _ = _colored(surface, query)
+    raise ValueError(f'no head: the signed distance is nowhere below {level:g} in the box from {box.lower} to {box.upper}, or all of it is '
+                     'background; draw other styles, give a box where the head is, or keep the background (background=True, --background)')
+  if hidden is not None:
+    surface = visual_hull.seen_pieces(surface, views)
+  query = point_query(model, field, level)
+  seen = _see(surface, query)
+  seen = seen if hidden is None else _repainted(seen, seen, hidden)
+  on_progress(0.8 if wanted else 1.0)
   shells = {}
-  for k, distances in zip(wanted, grid.shells(wanted, THICKNESS) if wanted else []):
-    shell = triangles_lib.marching_cubes(distances, box)
-    if len(shell.faces):
-      shells[names[k]] = _colored(shell, query)[0]
-  return PortraitMesh(whole=colored, parts=shells, class_names=names)
+  if wanted:
+    grid = class_parts.MaskedGrid(values, box, seen.surface.vertices, seen.semantic_mask)
+    for i, (k, distances) in enumerate(zip(wanted, grid.shells(wanted, THICKNESS))):
+      shell = triangles_lib.marching_cubes(distances, box)
+      if len(shell.faces):
+        of_shell = _see(shell, query)
+        shells[names[k]] = (of_shell if hidden is None else _repainted(of_shell, seen, hidden)).colored()
+      on_progress(0.8 + 0.2 * (i + 1) / len(wanted))
+  return PortraitMesh(whole=seen.colored(), parts=shells, class_names=names)
 
 
 def check_resolution(resolution: int) -> None:
@@ -163,29 +179,62 @@ def portrait_field(model: Any, styles: Float[Array, '*one classes 2 style_dim'])
 
 def signed_distance(field):
   """Points [points, 3] → signed distance [points], for any number of points."""
-  compiled = jax.jit(lambda field, points: field.sdf(points[None])[0])
-  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
+  return point_chunks.make(lambda field, points: field.sdf(points[None])[0], field)
 
 
-def signed_distance_and_normal(field):
-  """Points [points, 3] → (signed distance [points], unit normal out of the solid [points, 3])."""
-  @jax.jit
-  def compiled(field, points):
-    return field.sdf(points[None])[0], surface_lib.normals(field.sdf, points[None])[0]
-
-  return distance_grid.in_chunks(lambda points: compiled(field, points), _POINTS_PER_CHUNK)
+def largest_view(model: Any) -> tuple[float, float]:
+  """Largest azimuth and elevation of the views that count as seen in training, radians."""
+  azimuth_std = camera_lib.AZIMUTH_STD_RADIANS if model.azimuth_std is None else model.azimuth_std
+  elevation_std = camera_lib.ELEVATION_STD_RADIANS if model.elevation_std is None else model.elevation_std
+  return LARGEST_VIEW_IN_STDS * azimuth_std, LARGEST_VIEW_IN_STDS * elevation_std
 
 
 def point_query(model: Any, field, level: float):
   """`appearance.make_query` at a level, for a model's own width of the surface and cameras of training."""
-  azimuth_std = camera_lib.AZIMUTH_STD_RADIANS if model.azimuth_std is None else model.azimuth_std
-  elevation_std = camera_lib.ELEVATION_STD_RADIANS if model.elevation_std is None else model.elevation_std
+  largest_azimuth, largest_elevation = largest_view(model)
   return appearance.make_query(
-      field, level=level, reach=appearance.REACH_IN_BETAS * density_beta(model), largest_azimuth=LARGEST_VIEW_IN_STDS * azimuth_std,
-      largest_elevation=LARGEST_VIEW_IN_STDS * elevation_std)
+      field, level=level, reach=appearance.REACH_IN_BETAS * density_beta(model), largest_azimuth=largest_azimuth,
+      largest_elevation=largest_elevation)
 
 
-def _colored(surface: triangles_lib.Triangles, query) -> tuple[ColoredMesh, np.ndarray]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Seen:
+  """A surface, and what is seen of its vertices along their normals."""
+
+  surface: triangles_lib.Triangles
+  normals: np.ndarray
+  colors: np.ndarray
+  semantic_mask: np.ndarray
+
+  def colored(self) -> ColoredMesh:
+    return ColoredMesh(self.surface, self.normals, self.colors, np.argmax(self.semantic_mask, axis=-1))
+
+
+def _see(surface: triangles_lib.Triangles, query) -> _Seen:
   normals = triangles_lib.vertex_normals(surface)
   colors, semantic_mask = query(surface.vertices, normals)
-  return ColoredMesh(surface, normals, np.clip(colors, 0, 1), np.argmax(semantic_mask, axis=-1)), semantic_mask
+  return _Seen(surface, normals, np.clip(colors, 0, 1), semantic_mask)
+
+
+def without_background(
+    model: Any, styles: Float[Array, '*one classes 2 style_dim'], solid: Callable[[np.ndarray], np.ndarray], background: int, views,
+    on_progress: Callable[[float], None] = lambda fraction: None,
+) -> Callable[[np.ndarray], np.ndarray]:
+  """A solid's distances [points] of points [points, 3], cut by what cameras see of the head."""
+  outside = visual_hull.find(
+      model.generator, model.params, styles.reshape((1,) + styles.shape[-3:]), background, views, on_progress=on_progress)
+  return lambda points: np.maximum(solid(points), outside(points))
+
+
+def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
+  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertex of the source that isn't."""
+  tint = lambda mask: mask[:, background]
+  wrong = (tint(seen.semantic_mask) > LARGEST_TINT) | (np.argmax(seen.semantic_mask, axis=-1) == background)
+  right = tint(source.semantic_mask) < LARGEST_TINT / 2
+  if not wrong.any() or not right.any():
+    return seen
+  tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(source.surface.vertices[right])
+  _, nearest = tree.query(seen.surface.vertices[wrong])
+  colors, semantic_mask = seen.colors.copy(), seen.semantic_mask.copy()
+  colors[wrong], semantic_mask[wrong] = source.colors[right][nearest], source.semantic_mask[right][nearest]
+  return dataclasses.replace(seen, colors=colors, semantic_mask=semantic_mask)
