@@ -95,7 +95,7 @@ def draw_pixels(
   near = nn.avg_pool(near, (1, around), padding='SAME').reshape(batch, num_pixels, num_classes)
   area = jnp.sum(near, axis=1, keepdims=True)
   shown = jnp.max(semantic_mask, axis=(1, 2))[:, None] > semantics.PRESENT
-  share = jnp.sum(jnp.where(shown, near / jnp.maximum(area, _SMALLEST_AREA), 0), axis=-1) / jnp.sum(shown, axis=(1, 2))[:, None]
+  share = jnp.sum(jnp.where(shown, near / jnp.maximum(area, _SMALLEST_AREA), 0), axis=-1) / jnp.maximum(jnp.sum(shown, axis=(1, 2)), 1)[:, None]
   share = (1 - of_classes) / num_pixels + of_classes * share
   cumulative = jnp.cumsum(share, axis=-1)
   points = jax.random.uniform(key, (batch, num_rays)) * cumulative[:, -1:]

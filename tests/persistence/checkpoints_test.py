@@ -374,3 +374,14 @@ for place in (sharded, replicated):
                           env=environment, capture_output=True, text=True, timeout=120, check=False)
   assert result.returncode == 0, result.stderr[-2000:]
   assert [json.loads(line) for line in result.stdout.splitlines()] == [[8, 8, 30], [8, 64, 30]]
+
+
+def test_a_player_without_parameters_is_saved_and_restored(tmp_path):
+  """Protects runs whose semantic discriminator sits out: its empty parameters are neither lost nor taken for damage."""
+  state = make_state(3).replace(ema_params={}, optimizer=OPTIMIZER.init({}))
+  with checkpoints.Checkpoints(tmp_path) as steps:
+    steps.save(1, state, make_iterator(), {})
+  with checkpoints.Checkpoints(tmp_path) as steps:
+    restored, _ = steps.restore(jax.eval_shape(lambda: state), make_iterator())
+  assert restored.ema_params == {} and jax.tree.structure(restored) == jax.tree.structure(state)
+  assert_same(restored, state)

@@ -230,6 +230,8 @@ def test_small_classes_get_their_rays():
   values = np.random.default_rng(0).normal(size=16)
   np.testing.assert_allclose((values[drawn] * rareness).mean(), values.mean(), atol=0.03)
   assert rareness.max() <= 5.001
+  nobody, _ = vae_pretraining.draw_pixels(jax.random.key(0), 0 * masks, num_rays=8, of_classes=0.8)
+  assert np.bincount(np.asarray(nobody).ravel(), minlength=16).min() > 0
 
 
 def test_gaussian_of_encoded_latents_holds_their_spread():
