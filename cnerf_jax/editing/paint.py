@@ -48,7 +48,7 @@ class Settings:
     prior: weight of the squared move, in standard deviations of the styles.
   """
 
-  steps: int = 200
+  steps: int = 120
   learning_rate: float = 0.2
   keep: float = 1.0
   prior: float = 0.001

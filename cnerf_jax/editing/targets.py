@@ -21,7 +21,7 @@ MARGIN = 0.5
 BACKGROUND, SKIN = 0, 1  # in every class set; ffhq9 calls it face
 _CHANGED = 0.5  # a pixel of target masks is painted where one differs by more from what is rendered
 _SHOWS = 0.05  # a mask below that is of no matter
-_GRID = 3  # pixels: how far apart those are that stand for others
+_GRID = 2  # pixels: how far apart those are that stand for others
 
 
 @flax.struct.dataclass

@@ -1,4 +1,4 @@
-"""The examples of docs/editing.md, run as they stand, on the shipped model drawn at 16x16 pixels with fewer steps of painting."""
+"""The examples of docs/editing.md, run as they stand, on the shipped model drawn at 12x12 pixels with fewer steps of painting."""
 
 import dataclasses
 import pathlib
@@ -20,7 +20,7 @@ def names(quick_compilation):
   with pytest.MonkeyPatch.context() as patch:
     load, settings = pretrained.load, paint.Settings(steps=30)
     patch.chdir(ROOT)
-    patch.setattr(pretrained, 'load', lambda path: dataclasses.replace(load(path), image_size=16))
+    patch.setattr(pretrained, 'load', lambda path: dataclasses.replace(load(path), image_size=12))
     patch.setattr(paint.paint, '__kwdefaults__', paint.paint.__kwdefaults__ | {'settings': settings})
     found = {}
     blocks = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/editing.md').read_text(), re.DOTALL)
