@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 
+from cnerf_jax.draw import mesh_verb
+
 KINDS = ('both', 'shape', 'texture')
 PATHS = ('sweep', 'ellipse', 'orbit')
 SHOWN = ('image', 'mask', 'depth', 'normals')
@@ -43,8 +45,11 @@ def check_installed() -> None:
 
 def check_settings(verb: str, settings: Mapping[str, object]) -> None:
   """ValueError in one line for settings that no model could be drawn with; what depends on the model is checked when it is there."""
+  if verb == 'mesh':
+    mesh_verb.check_settings(settings)
+    return
   if verb not in SETTINGS:
-    raise ValueError(f'verb {verb!r} is not known; use one of {", ".join(SETTINGS)}')
+    raise ValueError(f'verb {verb!r} is not known; use one of {", ".join(SETTINGS)}, mesh')
   if set(settings) != set(SETTINGS[verb]):
     wrong = sorted(set(settings) ^ set(SETTINGS[verb]))
     raise ValueError(f'{verb} has the settings {", ".join(SETTINGS[verb])}; {", ".join(wrong)} are missing or too many')
@@ -96,11 +101,11 @@ def picture_path(verb: str, settings: Mapping[str, object], output: str, name: s
     existing = existing.parent
   if not existing.is_dir() or not os.access(existing, os.W_OK):
     raise ValueError(f'cannot write in {folder}; give --output a folder that you may write to')
-  words = [verb, _short(settings['seeds'])]
+  words = [verb, _short(settings.get('seeds', []))]
   if verb == 'video':
     words.append(settings['path'])
   stem = name or '_'.join(words)
-  return folder / f'{stem}.{settings["format"] if verb == "video" else "png"}'
+  return folder / f'{stem}.{settings.get("format", "png")}'
 
 
 def _short(seeds: list[int]) -> str:

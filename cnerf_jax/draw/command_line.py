@@ -9,6 +9,7 @@ import sys
 import time
 
 from cnerf_jax.draw import checks
+from cnerf_jax.draw import mesh_verb
 from cnerf_jax.persistence import atomic_files
 
 _DESCRIPTION = """\
@@ -31,6 +32,9 @@ Draws pictures and films of people who do not exist, with a model that is alread
 
   A film: the camera on an ellipse while three people become each other:
     python -m cnerf_jax.draw video --seeds 1,2,3 --path ellipse
+
+  A person as a mesh:
+    python -m cnerf_jax.draw mesh --model people64 --seed 7 --name head.glb
 
   Any of these again, bit for bit:
     python -m cnerf_jax.draw repeat drawings/views_3.json
@@ -173,6 +177,7 @@ def make_parser() -> argparse.ArgumentParser:
   video.add_argument('--show', metavar='KINDS', type=_names, default=['image', 'mask', 'normals'],
                      help=f'what is side by side, of {", ".join(checks.SHOWN)} (default: image,mask,normals)')
   video.add_argument('--format', choices=checks.FORMATS, default='mp4', help='of the file (default: mp4)')
+  mesh_verb.add_options(verb('mesh', mesh_verb.SUMMARY, mesh_verb.DESCRIPTION, parents=()))
   repeat = verb('repeat', 'a picture again, from the JSON beside it', _REPEAT, parents=())
   repeat.add_argument('file', metavar='FILE.json', help='that a picture was written with')
   repeat.add_argument('--model', metavar='MODEL', help='where the model is now, if it has moved')
@@ -211,6 +216,8 @@ def main(arguments: Sequence[str] | None = None, *, prepare_devices: Callable[[]
 def _draw(parsed: argparse.Namespace, prepare_devices: Callable[[], None]) -> str:
   """Draws something new; returns what to say at the end."""
   settings = {name: value for name, value in vars(parsed).items() if name not in _NOT_SETTINGS}
+  if parsed.verb == 'mesh':
+    settings, parsed.name = mesh_verb.complete(settings, parsed.name)
   checks.check_settings(parsed.verb, settings)
   path = checks.picture_path(parsed.verb, settings, parsed.output, parsed.name)
   checks.check_free(path, parsed.overwrite)

@@ -38,6 +38,7 @@ LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
 BACKGROUND = 'background'
+_PAINTERS = 32  # vertices whose colours such a vertex averages, nearer ones more
 LARGEST_TINT = 0.1  # of the background's mask, in a head's colours
 
 
@@ -227,14 +228,18 @@ def without_background(
 
 
 def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
-  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertex of the source that isn't."""
+  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertices of the source that aren't."""
   tint = lambda mask: mask[:, background]
   wrong = (tint(seen.semantic_mask) > LARGEST_TINT) | (np.argmax(seen.semantic_mask, axis=-1) == background)
   right = tint(source.semantic_mask) < LARGEST_TINT / 2
   if not wrong.any() or not right.any():
     return seen
   tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(source.surface.vertices[right])
-  _, nearest = tree.query(seen.surface.vertices[wrong])
+  neighbours = min(_PAINTERS, int(right.sum()))
+  distances, nearest = (x.reshape(-1, neighbours) for x in tree.query(seen.surface.vertices[wrong], k=neighbours, workers=-1))
+  weights = 1 / np.maximum(distances, 1e-6)
+  weights /= weights.sum(axis=-1, keepdims=True)
   colors, semantic_mask = seen.colors.copy(), seen.semantic_mask.copy()
-  colors[wrong], semantic_mask[wrong] = source.colors[right][nearest], source.semantic_mask[right][nearest]
+  colors[wrong] = np.einsum('vn,vnc->vc', weights, source.colors[right][nearest])
+  semantic_mask[wrong] = np.einsum('vn,vnc->vc', weights, source.semantic_mask[right][nearest])
   return dataclasses.replace(seen, colors=colors, semantic_mask=semantic_mask)

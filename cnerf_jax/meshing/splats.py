@@ -138,6 +138,11 @@ def check(path: str | os.PathLike, count: int = COUNT, *, parts: bool = False, o
 def write(path: str | os.PathLike, splats: Splats, *, overwrite: bool = False) -> None:
   """Writes a binary .ply; errors as `check`, and OSError in one line if it can't be written."""
   path = check(path, len(splats.positions), overwrite=overwrite)
+  atomic_files.write_bytes(path, encode(splats))
+
+
+def encode(splats: Splats) -> bytes:
+  """The bytes of a binary .ply as viewers of Gaussian splatting read it, with colours for other viewers too."""
   count = len(splats.positions)
   rows = np.zeros(count, [(name, '<f4') for name in _FIELDS] + [(name, 'u1') for name in ('red', 'green', 'blue')])
   columns = np.concatenate([
@@ -149,7 +154,7 @@ def write(path: str | os.PathLike, splats: Splats, *, overwrite: bool = False) -
     rows[name] = np.round(255 * splats.colors[:, i].clip(0, 1))
   header = ['ply', 'format binary_little_endian 1.0', 'comment splats of cnerf_jax: y up, the face looks along +z', f'element vertex {count}']
   header += [f'property float {name}' for name in _FIELDS] + [f'property uchar {name}' for name in ('red', 'green', 'blue')] + ['end_header', '']
-  atomic_files.write_bytes(path, '\n'.join(header).encode() + rows.tobytes())
+  return '\n'.join(header).encode() + rows.tobytes()
 
 
 def read(path: str | os.PathLike) -> Splats:
