@@ -15,8 +15,8 @@ SETTINGS = ('model', 'seed', 'truncation', 'size', 'whole', 'parts', 'background
 FORMATS = ('glb', 'ply', 'obj')
 SIZE = 128  # points of the grid along a side
 SIZES = (8, 1024)
-SPLATS = 100_000
-MOST_SPLATS = 10_000_000
+SPLATS = 50_000
+MOST_SPLATS = 5_000_000
 SUMMARY = 'a person as a mesh or as splats: .glb, .ply, .obj'
 DESCRIPTION = """\
 A person as a closed surface with a colour for each vertex: the whole head, an object for each semantic class (--parts), or both
@@ -43,7 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
   add('--whole', action='store_true', help='the whole head as one object (the default without --parts)')
   add('--parts', action='store_true', help='an object for each semantic class, a closed shell of 8 mm')
   add('--background', action='store_true', help='keep what is painted as background')
-  add('--splats', metavar='COUNT', nargs='?', type=int, const=SPLATS, help=f'Gaussian splats instead of triangles (.ply; {SPLATS} if no number)')
+  add('--splats', metavar='COUNT', nargs='?', type=int, const=SPLATS,
+      help=f'Gaussian splats instead of triangles (.ply; {SPLATS} if no number)')
   add('--format', choices=FORMATS, help="of the file (default: the ending of --name, else glb, or ply for splats)")
   add('--output', metavar='DIR', default='drawings', help='folder to write to (default: drawings)')
   add('--name', metavar='NAME', help='name of the file (default: mesh and the seed)')

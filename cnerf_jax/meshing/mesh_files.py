@@ -1,7 +1,7 @@
 """Meshes as files: GLB and PLY by trimesh, OBJ by ourselves, for an object of its own for each class.
 
-Axes and scale are the mesh's own (`portrait_mesh`). GLB's colours are stored linear, as glTF asks, with a matt material; PLY's and OBJ's as displayed (sRGB), as
-their viewers take them. PLY also has the `semantic_class` of each vertex.
+Axes and scale are the mesh's own (`portrait_mesh`). GLB's colours are stored linear, as glTF asks, with a matt material; PLY's and OBJ's as
+displayed (sRGB), as their viewers take them. PLY also has the `semantic_class` of each vertex.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
   portrait = portrait_mesh.mesh(model, model.draw_styles(jax.random.key(1), 1)[0])
   mesh_files.write('head.glb', portrait)
 
-Axes and scale are the model's own, and glTF's: y up, the face looks along +z, x to the right of who looks at it. The camera of training
-circles at distance 1; a head is about .2 high, so that a unit is about a metre.
+Axes, scale and origin are the model's own, and the axes glTF's: y up, the face looks along +z, x to the right of who looks at it. The origin is
+where the cameras of training look, in the middle of the head; they circle at distance 1. A head is about .2 high: a unit is about a metre.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -33,7 +32,7 @@ LARGEST_RESOLUTION = 1024
 _HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
 BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # the networks' [-1, 1]; pictures are as wide
 # A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: a face has the depth of level 0, the
-# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
+# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (`python -m benchmarks.meshes`).
 LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training

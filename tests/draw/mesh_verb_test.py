@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from cnerf_jax.draw import command_line
