@@ -99,7 +99,7 @@ def check_settings(settings: Mapping[str, object]) -> None:
 
 
 def draw(settings: Mapping[str, object], *, model_path: str | None = None, expected_parameters: str | None = None):
-  """The `verbs.Drawing` of what `check_settings` has passed; its pixels are vertices, faces and colours, or splats.
+  """What `check_settings` has passed, made: (model, SHA-256 of its parameters, the file's bytes, SHA-256 of its vertices, faces and colours).
 
   Args:
     settings: of the verb, complete.
@@ -112,7 +112,6 @@ def draw(settings: Mapping[str, object], *, model_path: str | None = None, expec
   """
   import jax
   from cnerf_jax.draw import models
-  from cnerf_jax.draw import verbs
   from cnerf_jax.meshing import mesh_files
   from cnerf_jax.meshing import portrait_mesh
   from cnerf_jax.meshing import splats as splats_lib
@@ -139,4 +138,4 @@ def draw(settings: Mapping[str, object], *, model_path: str | None = None, expec
   found = hashlib.sha256()
   for array in arrays:
     found.update(f'{array.dtype} {array.shape} '.encode() + array.tobytes())
-  return verbs.Drawing('mesh', settings, model, parameters, data, found.hexdigest())
+  return model, parameters, data, found.hexdigest()

@@ -61,7 +61,7 @@ def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = 
     OSError: if there is no model.
   """
   if verb == 'mesh':
-    return mesh_verb.draw(settings, model_path=model_path, expected_parameters=expected_parameters)
+    return Drawing(verb, settings, *mesh_verb.draw(settings, model_path=model_path, expected_parameters=expected_parameters))
   where = model_path or settings['model']
   model = models.load(where)
   parameters = models.digest(model)
