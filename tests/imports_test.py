@@ -44,7 +44,8 @@ LEVELS = {
         'cnerf_jax.persistence.atomic_files'),
     'cnerf_jax.reporting': ('cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
     'cnerf_jax.draw': (
-        'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.latents',
+        'cnerf_jax.meshing', 'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
+        'cnerf_jax.latents',
         'cnerf_jax.semantics', 'cnerf_jax.reporting', 'cnerf_jax.persistence', 'cnerf_jax.version', 'cnerf_jax.editing', 'cnerf_jax.export'),
     'cnerf_jax.training': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.losses', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',

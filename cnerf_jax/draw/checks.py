@@ -10,6 +10,7 @@ import re
 
 from cnerf_jax.draw import editing_checks
 from cnerf_jax.draw import export_verb
+from cnerf_jax.draw import mesh_verb
 
 KINDS = ('both', 'shape', 'texture')
 PATHS = ('sweep', 'ellipse', 'orbit')
@@ -56,8 +57,11 @@ def check_installed() -> None:
 
 def check_settings(verb: str, settings: Mapping[str, object]) -> None:
   """ValueError in one line for settings that no model could be drawn with; what depends on the model is checked when it is there."""
+  if verb == 'mesh':
+    mesh_verb.check_settings(settings)
+    return
   if verb not in SETTINGS:
-    raise ValueError(f'verb {verb!r} is not known; use one of {", ".join(SETTINGS)}')
+    raise ValueError(f'verb {verb!r} is not known; use one of {", ".join(SETTINGS)}, mesh')
   if set(settings) != set(SETTINGS[verb]):
     wrong = sorted(set(settings) ^ set(SETTINGS[verb]))
     raise ValueError(f'{verb} has the settings {", ".join(SETTINGS[verb])}; {", ".join(wrong)} are missing or too many')
@@ -123,7 +127,7 @@ def picture_path(verb: str, settings: Mapping[str, object], output: str, name: s
   stem = name or '_'.join(words)
   if verb == 'export':
     return folder / stem / export_verb.CARD
-  return folder / f'{stem}.{settings["format"] if verb == "video" else "png"}'
+  return folder / f'{stem}.{settings.get("format", "png")}'
 
 
 def _short(seeds: list[int]) -> str:

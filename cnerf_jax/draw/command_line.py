@@ -11,6 +11,7 @@ import time
 from cnerf_jax.draw import checks
 from cnerf_jax.draw import editing_verbs
 from cnerf_jax.draw import export_verb
+from cnerf_jax.draw import mesh_verb
 from cnerf_jax.persistence import atomic_files
 
 _DESCRIPTION = """\
@@ -43,6 +44,9 @@ Draws pictures and films of people who do not exist, with a model that is alread
 
   The model for other programs:
     python -m cnerf_jax.draw export --model people64
+
+  A person as a mesh:
+    python -m cnerf_jax.draw mesh --model people64 --seed 7 --name head.glb
 
   Any of these again, bit for bit:
     python -m cnerf_jax.draw repeat drawings/views_3.json
@@ -191,6 +195,7 @@ def make_parser() -> argparse.ArgumentParser:
   video.add_argument('--format', choices=checks.FORMATS, default='mp4', help='of the file (default: mp4)')
   editing_verbs.add(verb, common=_common, seeds=_seeds, names=_names)
   export_verb.add(verb, common=_common, names=_names)
+  mesh_verb.add_options(verb('mesh', mesh_verb.SUMMARY, mesh_verb.DESCRIPTION, parents=()))
   repeat = verb('repeat', 'a picture again, from the JSON beside it', _REPEAT, parents=())
   repeat.add_argument('file', metavar='FILE.json', help='that a picture was written with')
   repeat.add_argument('--model', metavar='MODEL', help='where the model is now, if it has moved')
@@ -229,6 +234,8 @@ def main(arguments: Sequence[str] | None = None, *, prepare_devices: Callable[[]
 def _draw(parsed: argparse.Namespace, prepare_devices: Callable[[], None]) -> str:
   """Draws something new; returns what to say at the end."""
   settings = {name: value for name, value in vars(parsed).items() if name not in _NOT_SETTINGS}
+  if parsed.verb == 'mesh':
+    settings, parsed.name = mesh_verb.complete(settings, parsed.name)
   checks.check_settings(parsed.verb, settings)
   path = checks.picture_path(parsed.verb, settings, parsed.output, parsed.name)
   checks.check_free(path, parsed.overwrite)

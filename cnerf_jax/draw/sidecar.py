@@ -91,7 +91,9 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
   """The command line that asks for these settings."""
   words = [f'python -m cnerf_jax.draw {verb}']
   for name, value in settings.items():
-    if value is not None:
+    if value is True:
+      words.append(f'--{name}')
+    elif value is not None and value is not False:
       words.append(f'--{name} {shlex.quote(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))}')
   return ' '.join(words)
 
@@ -99,7 +101,7 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
 def software() -> dict[str, object]:
   """What pixels depend on besides settings and parameters."""
   packages = {}
-  for name in ('jax', 'jaxlib', 'numpy', 'pillow', 'av'):
+  for name in ('jax', 'jaxlib', 'numpy', 'pillow', 'av', 'scikit-image', 'trimesh'):
     try:
       packages[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -15,6 +15,7 @@ from cnerf_jax.draw import checks
 from cnerf_jax.draw import edit_sheet
 from cnerf_jax.draw import exporting
 from cnerf_jax.draw import film
+from cnerf_jax.draw import mesh_verb
 from cnerf_jax.draw import models
 from cnerf_jax.draw import renderer as renderer_lib
 from cnerf_jax.draw import sheets
@@ -65,6 +66,8 @@ def draw(verb: str, settings: Mapping[str, object], *, model_path: str | None = 
     ValueError: for what only the model can tell: a class that it has not, sizes that it does not know, other parameters.
     OSError: if there is no model.
   """
+  if verb == 'mesh':
+    return Drawing(verb, settings, *mesh_verb.draw(settings, model_path=model_path, expected_parameters=expected_parameters))
   where = model_path or settings['model']
   model = models.load(where)
   parameters = models.digest(model)

@@ -1,8 +1,8 @@
 """The solid cut: by any function that is positive outside, or into one closed shell for each semantic class.
 
-For shells a point in space takes the masks of the surface points nearest to it, so that a class reaches straight down from its patch of the surface. Where
-its mask is less than another's is the outside of its part, and so parts are closed surfaces as the whole is: marching cubes of the greatest
-of several functions, each of which is positive outside.
+For shells a point in space takes the masks of the surface points nearest to it, so that a class reaches straight down from its patch of the
+surface. Where its mask is less than another's is the outside of its part, and so parts are closed surfaces as the whole is: marching cubes
+of the greatest of several functions, each of which is positive outside.
 """
 
 from __future__ import annotations

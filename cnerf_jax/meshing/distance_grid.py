@@ -1,9 +1,9 @@
 """Values of a function on a regular grid in a box, exact near its surface: coarse points first, then those of the blocks that may hold it.
 
-A grid of n points a side has n**3 of them, the surface about n**2. So the function is asked at every eighth point of each axis, then at every
-fourth within the blocks where it may change its sign, then at every second and at all. It may change where it does at corners, or where a corner
-is nearer to 0 than the function can move within the block, given the steepest slope between corners around there. The other points get the value
-of a corner: of the right sign, and of no other use.
+A grid of n points a side has n**3 of them, the surface about n**2. So the function is asked at every eighth point of each axis, then at
+every fourth within the blocks where it may change its sign, then at every second and at all. It may change where it does at corners, or
+where a corner is nearer to 0 than the function can move within the block, given the steepest slope between corners around there. The other
+points get the value of a corner: of the right sign, and of no other use.
 
 Axes: [x, y, z], points at the corners of cells; world units.
 """
@@ -64,7 +64,8 @@ def sample(
   """A function on the grid of a box: exact wherever cells may hold one of its level sets, on the right side of them everywhere else.
 
   Args:
-    function: [points, 3] → [points], as from `point_chunks.make`, for any number of points. World units in; near 0 a distance, or at least smooth.
+    function: [points, 3] → [points], as from `point_chunks.make`, for any number of points. World units in; near 0 a distance, or at least
+      smooth.
     box: where.
     resolution: points along the box's longest side.
     stride: of the coarsest grid, a power of 2; 1 evaluates every point.

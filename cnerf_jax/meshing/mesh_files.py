@@ -1,11 +1,13 @@
-"""Meshes as files: GLB, PLY or OBJ, by trimesh.
+"""Meshes as files: GLB and PLY by trimesh, OBJ by ourselves, for an object of its own for each class.
 
-Units and axes are the mesh's own. GLB's colours are stored linear, as glTF asks, with a matt material; PLY's and OBJ's as displayed (sRGB), as
-their viewers take them. PLY also has the `semantic_class` of each vertex.
+Axes and scale are the mesh's own (`portrait_mesh`). GLB's colours are stored linear, as glTF asks, with a matt material; PLY's and OBJ's as
+displayed (sRGB), as their viewers take them. PLY also has the `semantic_class` of each vertex.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+import io
 import os
 import pathlib
 
@@ -57,19 +59,46 @@ def write(path: str | os.PathLike, portrait: portrait_mesh.PortraitMesh, *, part
     ValueError: as `check`, or if there are no parts; FileExistsError, FileNotFoundError as `check`; OSError in one line if it can't be written.
   """
   path = check(path, parts=parts, overwrite=overwrite)
+  atomic_files.write_bytes(path, encode(path.suffix.lower()[1:], objects(portrait, whole=not parts, parts=parts)))
+
+
+def objects(portrait: portrait_mesh.PortraitMesh, *, whole: bool, parts: bool) -> dict[str, portrait_mesh.ColoredMesh]:
+  """The whole as `head`, the parts by their classes, or both; ValueError if parts are wanted and there are none."""
   if parts and not portrait.parts:
     raise ValueError('this mesh has no parts; make it with mesh(..., parts=True)')
-  objects = portrait.parts if parts else {'head': portrait.whole}
-  ending = path.suffix.lower()
+  return ({'head': portrait.whole} if whole else {}) | (portrait.parts if parts else {})
+
+
+def encode(file_format: str, objects: Mapping[str, portrait_mesh.ColoredMesh]) -> bytes:
+  """The bytes of a file, the same for the same objects.
+
+  Args:
+    file_format: glb, ply (of one object) or obj.
+    objects: by their names.
+  """
+  if file_format == 'obj':
+    return _encode_obj(objects)
+  if file_format == 'ply':
+    (one,) = objects.values()
+    return to_trimesh(one, with_class=True).export(file_type='ply')
   scene = extras.load('trimesh', 'trimesh').Scene()
   for name, one in objects.items():
-    scene.add_geometry(to_trimesh(one, linear=ending == '.glb', with_class=ending == '.ply'), geom_name=name, node_name=name)
-  if ending == '.glb':
-    content = scene.export(file_type='glb', include_normals=True, tree_postprocessor=_add_material)
-  else:
-    what = scene if ending == '.obj' else next(iter(scene.geometry.values()))
-    content = what.export(file_type=ending[1:])
-  atomic_files.write_bytes(path, content if isinstance(content, bytes) else content.encode())
+    scene.add_geometry(to_trimesh(one, linear=True), geom_name=name, node_name=name)
+  return scene.export(file_type='glb', include_normals=True, tree_postprocessor=_add_material)
+
+
+def _encode_obj(objects: Mapping[str, portrait_mesh.ColoredMesh]) -> bytes:
+  """One `o` for each object, each with vertices of its own; colours follow the coordinates, as most viewers read them."""
+  text = io.StringIO()
+  text.write('# cnerf_jax: y up, the face looks along +z, a unit is about a metre\n')
+  before = 1
+  for name, one in objects.items():
+    text.write(f'o {name}\n')
+    np.savetxt(text, np.concatenate([one.triangles.vertices, one.colors], axis=-1), fmt='v' + ' %.6f' * 3 + ' %.4f' * 3)
+    np.savetxt(text, one.normals, fmt='vn %.4f %.4f %.4f')
+    np.savetxt(text, np.repeat(one.triangles.faces + before, 2, axis=-1), fmt='f' + ' %d//%d' * 3)
+    before += len(one.triangles.vertices)
+  return text.getvalue().encode()
 
 
 def to_trimesh(colored: portrait_mesh.ColoredMesh, *, linear: bool = False, with_class: bool = False):

@@ -3,8 +3,8 @@
   portrait = portrait_mesh.mesh(model, model.draw_styles(jax.random.key(1), 1)[0])
   mesh_files.write('head.glb', portrait)
 
-Axes and scale are the model's own, and glTF's: y up, the face looks along +z, x to the right of who looks at it. The camera of training
-circles at distance 1; a head is about .2 high, so that a unit is about a metre.
+Axes, scale and origin are the model's own, and the axes glTF's: y up, the face looks along +z, x to the right of who looks at it. The origin is
+where the cameras of training look, in the middle of the head; they circle at distance 1. A head is about .2 high: a unit is about a metre.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -33,11 +32,12 @@ LARGEST_RESOLUTION = 1024
 _HALF_SIDE = (camera_lib.FAR - camera_lib.NEAR) / 2
 BOX = distance_grid.Box((-_HALF_SIDE,) * 3, (_HALF_SIDE,) * 3)  # the networks' [-1, 1]; pictures are as wide
 # A picture's outline lies outside of distance 0, because rays that graze a head pass its fog for long: a face has the depth of level 0, the
-# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (docs/meshes.md).
+# outline that of 2 or 3 times density_beta. 2 keeps the outline, and all of the face equally far in front (`python -m benchmarks.meshes`).
 LEVEL_IN_BETAS = 2.0
 THICKNESS = 0.008  # of a class's shell, world units: about 8 mm, as a unit is about a metre
 LARGEST_VIEW_IN_STDS = 2.0  # colours are of views within so many standard deviations of the cameras of training
 BACKGROUND = 'background'
+_PAINTERS = 32  # vertices whose colours such a vertex averages, nearer ones more
 LARGEST_TINT = 0.1  # of the background's mask, in a head's colours
 
 
@@ -227,14 +227,18 @@ def without_background(
 
 
 def _repainted(seen: _Seen, source: _Seen, background: int) -> _Seen:
-  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertex of the source that isn't."""
+  """Vertices tinted by the background, at the back and at the rim, take colour and masks of the nearest vertices of the source that aren't."""
   tint = lambda mask: mask[:, background]
   wrong = (tint(seen.semantic_mask) > LARGEST_TINT) | (np.argmax(seen.semantic_mask, axis=-1) == background)
   right = tint(source.semantic_mask) < LARGEST_TINT / 2
   if not wrong.any() or not right.any():
     return seen
   tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(source.surface.vertices[right])
-  _, nearest = tree.query(seen.surface.vertices[wrong])
+  neighbours = min(_PAINTERS, int(right.sum()))
+  distances, nearest = (x.reshape(-1, neighbours) for x in tree.query(seen.surface.vertices[wrong], k=neighbours, workers=-1))
+  weights = 1 / np.maximum(distances, 1e-6)
+  weights /= weights.sum(axis=-1, keepdims=True)
   colors, semantic_mask = seen.colors.copy(), seen.semantic_mask.copy()
-  colors[wrong], semantic_mask[wrong] = source.colors[right][nearest], source.semantic_mask[right][nearest]
+  colors[wrong] = np.einsum('vn,vnc->vc', weights, source.colors[right][nearest])
+  semantic_mask[wrong] = np.einsum('vn,vnc->vc', weights, source.semantic_mask[right][nearest])
   return dataclasses.replace(seen, colors=colors, semantic_mask=semantic_mask)

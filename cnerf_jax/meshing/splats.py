@@ -1,11 +1,11 @@
 """A portrait as Gaussian splats: thin discs on its surface, as the .ply of 3D Gaussian splatting.
 
-Points are spread evenly over the surface of a mesh and moved onto the field's own; each is a disc with the surface's normal, of a width that
-makes neighbours overlap, opaque, of one colour for all directions (spherical harmonics of degree 0).
+Points are spread evenly over the surface of a mesh; each is a disc with the surface's normal, of a width that makes neighbours overlap,
+opaque, of one colour for all directions (spherical harmonics of degree 0).
 
 The file has, for each splat: position x, y, z and normal nx, ny, nz; f_dc_0..2, the colour as (rgb - 1/2) / 0.2821; opacity as a logit;
-scale_0..2 as logarithms; rot_0..3, the quaternion (w, x, y, z) that turns the disc's z axis into the normal; and red, green, blue, so that viewers of
-point clouds show colours too.
+scale_0..2 as logarithms; rot_0..3, the quaternion (w, x, y, z) that turns the disc's z axis into the normal; and red, green, blue, so that
+viewers of point clouds show colours too.
 """
 
 from __future__ import annotations
@@ -138,6 +138,11 @@ def check(path: str | os.PathLike, count: int = COUNT, *, parts: bool = False, o
 def write(path: str | os.PathLike, splats: Splats, *, overwrite: bool = False) -> None:
   """Writes a binary .ply; errors as `check`, and OSError in one line if it can't be written."""
   path = check(path, len(splats.positions), overwrite=overwrite)
+  atomic_files.write_bytes(path, encode(splats))
+
+
+def encode(splats: Splats) -> bytes:
+  """The bytes of a binary .ply as viewers of Gaussian splatting read it, with colours for other viewers too."""
   count = len(splats.positions)
   rows = np.zeros(count, [(name, '<f4') for name in _FIELDS] + [(name, 'u1') for name in ('red', 'green', 'blue')])
   columns = np.concatenate([
@@ -147,9 +152,11 @@ def write(path: str | os.PathLike, splats: Splats, *, overwrite: bool = False) -
     rows[name] = column
   for i, name in enumerate(('red', 'green', 'blue')):
     rows[name] = np.round(255 * splats.colors[:, i].clip(0, 1))
-  header = ['ply', 'format binary_little_endian 1.0', 'comment splats of cnerf_jax: y up, the face looks along +z', f'element vertex {count}']
-  header += [f'property float {name}' for name in _FIELDS] + [f'property uchar {name}' for name in ('red', 'green', 'blue')] + ['end_header', '']
-  atomic_files.write_bytes(path, '\n'.join(header).encode() + rows.tobytes())
+  header = ['ply', 'format binary_little_endian 1.0', 'comment splats of cnerf_jax: y up, the face looks along +z',
+            f'element vertex {count}']
+  header += [f'property float {name}' for name in _FIELDS]
+  header += [f'property uchar {name}' for name in ('red', 'green', 'blue')] + ['end_header', '']
+  return '\n'.join(header).encode() + rows.tobytes()
 
 
 def read(path: str | os.PathLike) -> Splats:

@@ -1,8 +1,8 @@
 """The head as cameras outline it: whatever a camera of training sees as background is no head, all along its ray.
 
-A portrait's solid is not its head. Around and behind it there is matter that is painted as background, for a picture is the same with it. So the
-portrait is drawn from a few views within those of training, and a point belongs to the head only if it falls on the head in all of them. Outlines
-are signed distances in the picture, which makes the hull of all views nearly a signed distance, and smooth.
+A portrait's solid is not its head. Around and behind it there is matter that is painted as background, for a picture is the same with it.
+So the portrait is drawn from a few views within those of training, and a point belongs to the head only if it falls on the head in all of
+them. Outlines are signed distances in the picture, which makes the hull of all views nearly a signed distance, and smooth.
 
 Two things count as head although they are painted as background: pixels that the head surrounds, which would drill through it, and half
 transparent ones further than `RIM` from clear background, which a network that has seen few heads from the side leaves there.
