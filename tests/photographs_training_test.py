@@ -66,7 +66,7 @@ def test_the_papers_training_runs_and_is_scored_without_cameras(whole):
   assert np.isfinite([value for line in lines for value in line.values() if isinstance(value, float)]).all()
   scores = json.loads((whole / 'scores.json').read_text())['latest']
   assert scores['image']['value'] > 0 and scores['azimuth'] is None
-  assert set(scores['passed']) == {'image', 'mask', 'class_areas', 'class_presence'}
+  assert set(scores['passed']) == {'image', 'mask', 'class_areas', 'class_locality', 'class_presence'}
   assert scores['compared_with']['split'] == 'train'  # so few validation people are too few
 
 
