@@ -30,6 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.generator.width = 48
   config.generator.gamma_offset = 20.0
   config.global_discriminator.channels = (16, 32, 64, 64, 64, 64)
+  config.semantic_discriminator.channels = (16, 32, 64, 64, 64)
+  config.semantic_discriminator.head_width = 64
 
   config.vae_pretraining.num_steps = 2_400
   config.vae_pretraining.rays_per_portrait = 64

@@ -23,6 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.num_steps = 4_000
   config.optimizer.generator_warmup_steps = 200
   config.global_discriminator.channels = (32, 64, 96, 128, 128, 128)
+  config.semantic_discriminator.channels = (32, 64, 96, 128, 128)
+  config.semantic_discriminator.head_width = 128
   config.ema_half_life_images = 3_000.0
   config.sheet_every = 500
   config.evaluate_every = 2_000

@@ -26,7 +26,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
   config.loss_weights.generator.adversarial_semantic = 0.0
   config.loss_weights.generator.semantic_class = 0.0
-  for term in config.loss_weights.semantic_discriminator:
-    config.loss_weights.semantic_discriminator[term] = 0.0  # so it doesn't play at all
   config.class_draw = 'own'
   return config.lock()

@@ -5,7 +5,6 @@
 
 import ml_collections
 
-from configs import default
 from configs import portraits32
 
 
@@ -28,8 +27,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.global_discriminator.channels = (8, 8, 8, 8)
   config.semantic_discriminator.channels = (8, 8, 8)
   config.semantic_discriminator.head_width = 8
-  # every part: here the semantic discriminator plays
-  config.loss_weights.semantic_discriminator = default.get_config().loss_weights.semantic_discriminator
   config.loss_weights.generator.adversarial_semantic = 0.5
   config.vae_pretraining.num_steps = 2
   config.vae_pretraining.batches_per_step = 2

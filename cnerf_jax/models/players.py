@@ -19,7 +19,7 @@ class Players:
     global_discriminator: as named.
     semantic_discriminator: as named.
     augmented: whether they play with transformed portraits.
-    semantic_plays: whether the semantic discriminator learns, and teaches; without it a step is a fifth shorter.
+    semantic_plays: whether the semantic discriminator learns, and may teach.
   """
 
   generator: generator_lib.Generator = flax.struct.field(pytree_node=False)
