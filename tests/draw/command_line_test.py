@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 
+import asked
 import numpy as np
 from PIL import Image
 import pytest
@@ -22,16 +23,6 @@ VERBS = {
     'interpolate': ['--seeds', '1,2', '--steps', '3', '--classes', 'hair', '--kind', 'texture'],
     'video': ['--seeds', '1,2', '--seconds', '0.2', '--fps', '10', '--format', 'webp'],
 }
-
-
-def said(capsys, *arguments):
-  """(exit code, standard output, error output without progress)."""
-  try:
-    code = command_line.main([str(argument) for argument in arguments])
-  except SystemExit as error:
-    code = error.code
-  out, error = capsys.readouterr()
-  return code, out, '\n'.join(line for line in error.splitlines() if not line.startswith(tuple(VERBS)))
 
 
 @pytest.fixture(name='drawn', scope='module')
@@ -67,7 +58,7 @@ def test_every_verb_draws_and_says_how(drawn, verb):
 def test_its_json_repeats_a_picture_bit_for_bit(drawn, verb, tmp_path, capsys):
   """Protects reproduction: another folder gets the same bytes, from the JSON alone; beside the picture it says that it is the same."""
   json_file = drawn[verb].with_suffix('.json')
-  code, out, error = said(capsys, 'repeat', json_file, '--output', tmp_path)
+  code, out, error = asked.said(capsys, 'repeat', json_file, '--output', tmp_path)
   assert code == 0, error
   assert (tmp_path / drawn[verb].name).read_bytes() == drawn[verb].read_bytes()
   assert 'the same bit for bit' in out
@@ -77,15 +68,15 @@ def test_a_changed_picture_or_model_is_found(drawn, model, model_file, tmp_path,
   """Protects from a repetition that only seems one: another seed in the JSON, another picture beside it, other parameters."""
   picture, record = drawn['views'], record_of(drawn['views'])
   (tmp_path / 'views.json').write_text(json.dumps(record | {'settings': record['settings'] | {'seeds': [5]}}))
-  code, _, error = said(capsys, 'repeat', tmp_path / 'views.json')
+  code, _, error = asked.said(capsys, 'repeat', tmp_path / 'views.json')
   assert code == 1 and 'comes out with other pixels' in error and not (tmp_path / 'views.png').exists()
   (tmp_path / 'views.json').write_text(json.dumps(record))
   (tmp_path / 'views.png').write_bytes(b'something else')
-  code, _, error = said(capsys, 'repeat', tmp_path / 'views.json')
+  code, _, error = asked.said(capsys, 'repeat', tmp_path / 'views.json')
   assert code == 1 and 'is not the picture that' in error
-  assert said(capsys, 'repeat', tmp_path / 'views.json', '--overwrite')[0] == 0
+  assert asked.said(capsys, 'repeat', tmp_path / 'views.json', '--overwrite')[0] == 0
   assert (tmp_path / 'views.png').read_bytes() == picture.read_bytes()
-  code, _, error = said(capsys, 'repeat', tmp_path / 'views.json', '--model', 'portraits32')
+  code, _, error = asked.said(capsys, 'repeat', tmp_path / 'views.json', '--model', 'portraits32')
   assert code == 1 and 'other parameters' in error
 
 
@@ -97,7 +88,7 @@ def test_an_edited_json_is_refused_in_a_line(drawn, tmp_path, capsys, changes, m
   """Protects from a traceback: settings that no command line would have let through."""
   record = record_of(drawn['views'])
   (tmp_path / 'views.json').write_text(json.dumps(record | {'settings': record['settings'] | changes}))
-  code, _, error = said(capsys, 'repeat', tmp_path / 'views.json')
+  code, _, error = asked.said(capsys, 'repeat', tmp_path / 'views.json')
   assert code == 1 and message in error and error.count('\n') == 0
 
 
@@ -116,7 +107,7 @@ def test_a_person_is_its_seed(model, drawn, model_file, tmp_path, capsys):
 def test_mp4_has_its_frames(model_file, tmp_path, capsys):
   """Protects films: H.264 of the right length, rate and even sides, frames that are those that were drawn, the same bytes again."""
   av = pytest.importorskip('av')
-  code, out, error = said(
+  code, out, error = asked.said(
       capsys, 'video', '--model', model_file, '--size', 7, '--seconds', 0.5, '--fps', 6, '--show', 'image', '--output', tmp_path)
   assert code == 0, error
   path = tmp_path / 'video_1_ellipse.mp4'
@@ -124,7 +115,7 @@ def test_mp4_has_its_frames(model_file, tmp_path, capsys):
     assert film.streams.video[0].codec_context.name == 'h264' and film.streams.video[0].average_rate == 6
     frames = [frame.to_ndarray(format='rgb24') for frame in film.decode(video=0)]
   assert len(frames) == 3 and frames[0].shape == (8, 8, 3)
-  code, out, _ = said(capsys, 'repeat', path.with_suffix('.json'))
+  code, out, _ = asked.said(capsys, 'repeat', path.with_suffix('.json'))
   assert code == 0 and 'the same bit for bit' in out
 
 
@@ -159,7 +150,7 @@ def test_each_fault_is_one_line(model_file, tmp_path, capsys, arguments, code, m
   arguments = [part.replace('X', str(tmp_path)).replace('TINY', str(model_file)) for part in arguments]
   if arguments and arguments[0] != 'repeat':
     arguments += ['--output', str(tmp_path / 'out')]
-  found, _, error = said(capsys, *arguments)
+  found, _, error = asked.said(capsys, *arguments)
   assert (found, error.count('\n')) == (code, 0) and error.startswith('error: ')
   assert message.replace('X', str(tmp_path)) in error
   assert not (tmp_path / 'out').exists()
@@ -169,7 +160,7 @@ def test_a_picture_is_not_replaced_unasked(drawn, model_file, capsys):
   """Protects what was drawn: a file of that name, or its JSON, is refused before any work; --overwrite replaces it."""
   before = drawn['views'].read_bytes()
   options = ['views', '--model', model_file, '--size', 6, '--output', drawn['views'].parent, '--name', 'views', '--seeds', 4]
-  code, _, error = said(capsys, *options)
+  code, _, error = asked.said(capsys, *options)
   assert code == 1 and error == f'error: {drawn["views"]} exists; --overwrite replaces it, --name gives another name'
   assert drawn['views'].read_bytes() == before
 
@@ -181,20 +172,20 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, capsys, module, argum
   """Protects small installs: what is missing, and how to get it."""
   real = checks.importlib.util.find_spec
   monkeypatch.setattr(checks.importlib.util, 'find_spec', lambda name: None if name == module else real(name))
-  code, _, error = said(capsys, *arguments, '--output', tmp_path)
+  code, _, error = asked.said(capsys, *arguments, '--output', tmp_path)
   assert code == 1 and error == f'error: {message}'
 
 
 def test_help_reads_without_jax(capsys):
   """Protects the page: each command of it parses; every verb has its own."""
-  code, out, _ = said(capsys, '--help')
+  code, out, _ = asked.said(capsys, '--help')
   assert code == 0
   commands = [line.strip() for line in out.splitlines() if line.strip().startswith('python -m cnerf_jax.draw ') and 'VERB' not in line]
   assert len(commands) >= 11
   for command in commands:
     command_line.make_parser().parse_args(shlex.split(command)[3:])
   for verb in [*VERBS, 'repeat']:
-    assert said(capsys, verb, '--help')[0] == 0
+    assert asked.said(capsys, verb, '--help')[0] == 0
 
 
 def test_models_are_found_by_name_from_anywhere(monkeypatch, tmp_path):

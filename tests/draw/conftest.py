@@ -1,9 +1,14 @@
+import pathlib
+import sys
+
 import jax
 import pytest
 
 import tiny
 
 from cnerf_jax import pretrained
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))  # for `import asked`, whatever pytest's import mode
 
 
 @pytest.fixture(name='model_file', scope='session')

@@ -3,6 +3,7 @@
 import json
 import shlex
 
+import asked
 import jax
 import numpy as np
 from PIL import Image
@@ -28,16 +29,6 @@ from cnerf_jax.semantics import SemanticClass
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 VERBS = ('edit', 'directions', 'invert', 'export')
-
-
-def said(capsys, *arguments):
-  """(exit code, standard output, error output without progress)."""
-  try:
-    code = command_line.main([str(argument) for argument in arguments])
-  except SystemExit as error:
-    code = error.code
-  out, error = capsys.readouterr()
-  return code, out, '\n'.join(line for line in error.splitlines() if not line.startswith(VERBS))
 
 
 @pytest.fixture(name='regional_file', scope='module')
@@ -92,7 +83,7 @@ def test_every_verb_repeats_bit_for_bit(drawn, verb, tmp_path, capsys):
   record = json.loads(checks.sidecar(drawn[verb]).read_text())
   assert set(record['settings']) == set(checks.SETTINGS[verb]) and record['verb'] == verb
   command_line.make_parser().parse_args(shlex.split(record['command'])[3:])
-  code, out, error = said(capsys, 'repeat', checks.sidecar(drawn[verb]), '--output', tmp_path)
+  code, out, error = asked.said(capsys, 'repeat', checks.sidecar(drawn[verb]), '--output', tmp_path)
   assert code == 0 and 'the same bit for bit' in out, error
   for name in [drawn[verb].name, *[checks.beside(drawn[verb], name).name for name in record['beside']]]:
     assert (tmp_path / name).read_bytes() == drawn[verb].with_name(name).read_bytes(), name
@@ -130,7 +121,8 @@ def test_directions_go_to_a_file_that_edits_read(drawn, regional_file, regional,
   np.testing.assert_allclose(moved[0], moved[1], atol=1e-5)
   step = found.of(SemanticClass.NOSE, latents.SHAPE, 'local').step(1)
   np.testing.assert_allclose((moved[1] - person[0])[SemanticClass.NOSE, latents.SHAPE], -1.5 * step, atol=1e-5)
-  code, _, error = said(capsys, 'edit', '--model', regional_file, '--size', 6, '--output', tmp_path, '--edits', 'hair.shape=move:local1:1',
+  code, _, error = asked.said(capsys, 'edit', '--model', regional_file, '--size', 6, '--output', tmp_path,
+      '--edits', 'hair.shape=move:local1:1',
                         '--directions', drawn['directions'].with_suffix('.npz'))
   assert code == 1 and 'no directions of class 8' in error
 
@@ -146,10 +138,10 @@ def test_an_inversion_finds_the_person_and_can_be_edited(drawn, regional, region
   assert found['psnr'] == pytest.approx(10 * np.log10(4 / error(found['styles'], found['viewpoint'])), abs=0.1)
   edited = ['edit', '--model', regional_file, '--size', 6, '--output', tmp_path, '--edits', 'hair=swap:7']
   person = drawn['invert'].with_suffix('.npz')
-  assert said(capsys, *edited, '--person', person)[0] == 0 and (tmp_path / 'edit_invert.png').exists()
-  code, _, message = said(capsys, *edited, '--person', drawn['directions'].with_suffix('.npz'), '--name', 'x')
+  assert asked.said(capsys, *edited, '--person', person)[0] == 0 and (tmp_path / 'edit_invert.png').exists()
+  code, _, message = asked.said(capsys, *edited, '--person', drawn['directions'].with_suffix('.npz'), '--name', 'x')
   assert code == 1 and 'holds no person' in message
-  code, _, message = said(capsys, *edited, '--person', person, '--name', 'x', '--model', 'portraits32')
+  code, _, message = asked.said(capsys, *edited, '--person', person, '--name', 'x', '--model', 'portraits32')
   assert code == 1 and 'is a person of other parameters' in message
 
 
@@ -267,7 +259,7 @@ def test_each_fault_is_one_line(regional_file, model_file, tmp_path, capsys, arg
   arguments = [str(part).replace('X', str(tmp_path)).replace('FOREIGN', str(model_file)) for part in arguments]
   if '--model' not in arguments:
     arguments += ['--model', regional_file]
-  code, _, error = said(capsys, *arguments, '--output', tmp_path / 'out')
+  code, _, error = asked.said(capsys, *arguments, '--output', tmp_path / 'out')
   assert code == 1 and error.count('\n') == 0 and error.startswith('error: ')
   assert message.replace('X/', f'{tmp_path}/') in error
   assert not (tmp_path / 'out').exists()
@@ -281,10 +273,10 @@ def test_what_is_known_without_jax_is_what_the_package_has():
 def test_what_is_there_is_not_replaced_unasked(drawn, regional_file, capsys):
   """Protects exports and arrays: a folder with other files, or an .npz of that name, is refused; changed inputs of a picture, too."""
   folder = drawn['edit'].parent
-  code, _, error = said(capsys, 'export', '--model', regional_file, '--output', folder, '--name', 'export')
+  code, _, error = asked.said(capsys, 'export', '--model', regional_file, '--output', folder, '--name', 'export')
   assert code == 1 and f'{folder / "export"} holds other files; --overwrite replaces those of an export' in error
   (folder / 'new.npz').write_bytes(b'')
-  code, _, error = said(capsys, 'directions', '--region', 'hair', '--model', regional_file, '--output', folder, '--name', 'new')
+  code, _, error = asked.said(capsys, 'directions', '--region', 'hair', '--model', regional_file, '--output', folder, '--name', 'new')
   assert code == 1 and 'new.npz exists; --overwrite replaces it' in error
 
 
@@ -294,14 +286,14 @@ def test_a_changed_input_is_found(drawn, photo, tmp_path, capsys):
   other = tmp_path / 'me.png'
   Image.fromarray(np.zeros((4, 4), np.uint8)).save(other)
   (tmp_path / 'invert.json').write_text(json.dumps(record | {'settings': record['settings'] | {'photo': str(other)}}))
-  code, _, error = said(capsys, 'repeat', tmp_path / 'invert.json')
+  code, _, error = asked.said(capsys, 'repeat', tmp_path / 'invert.json')
   assert code == 1 and f'--photo {other} is another file than the one that invert.png was drawn from' in error
 
 
 @pytest.mark.parametrize('verb', VERBS)
 def test_help_is_a_page_whose_commands_parse(capsys, verb):
   """Protects the page: its own commands are right."""
-  code, out, _ = said(capsys, verb, '--help')
+  code, out, _ = asked.said(capsys, verb, '--help')
   commands = [line.strip() for line in out.splitlines() if line.strip().startswith('python -m cnerf_jax.draw ')]
   assert code == 0 and commands
   for command in commands:
@@ -317,5 +309,5 @@ def test_a_missing_package_is_named(monkeypatch, tmp_path, photo, capsys):
       ('flatbuffers', ['export', '--formats', 'stablehlo'], 'export to stablehlo needs flatbuffers')):
     with monkeypatch.context() as patch:
       patch.setattr(checks.importlib.util, 'find_spec', lambda name: None if name == package else real(name))
-      code, _, error = said(capsys, *arguments, '--output', tmp_path / 'out')
+      code, _, error = asked.said(capsys, *arguments, '--output', tmp_path / 'out')
       assert code == 1 and message in error

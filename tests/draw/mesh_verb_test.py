@@ -2,9 +2,9 @@
 
 import json
 
+import asked
 import pytest
 
-from cnerf_jax.draw import command_line
 from cnerf_jax.draw import models
 from cnerf_jax.meshing import splats
 
@@ -15,12 +15,8 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 def run(capsys, *arguments):
   """(exit code, standard output, last line of the error output)."""
-  try:
-    code = command_line.main([str(argument) for argument in arguments])
-  except SystemExit as error:
-    code = error.code
-  out, error = capsys.readouterr()
-  return code, out, error.strip().splitlines()[-1] if error.strip() else ''
+  code, out, error = asked.said(capsys, *arguments)
+  return code, out, error.splitlines()[-1] if error else ''
 
 
 @pytest.mark.parametrize('name, options', [
