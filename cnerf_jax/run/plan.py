@@ -1,24 +1,24 @@
-"""What a run will take, said before it starts: parameters, FLOPs an image, memory, the largest batch that fits, hours.
+"""What a run will take, said before it starts: parameters, FLOPs an image, memory, the largest batch that fits, hours; pretraining included.
 
 Memory is what the compiler says of the very step that would run; hours come from the seconds of a step that was run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import dataclasses
 import functools
 import os
-import time
 
 import jax
 from jax.experimental import multihost_utils
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from cnerf_jax.models import players as players_lib
+from cnerf_jax.run import compiled_steps
 from cnerf_jax.run import flops
+from cnerf_jax.run import pretraining_plan
 from cnerf_jax.training import accumulation
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import sharding
@@ -33,26 +33,6 @@ Note = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class StepMemory:
-  """What a compiled step takes on one device.
-
-  Attributes:
-    micro_batch: images of a micro-batch, on all devices together.
-    state_bytes: parameters, averages, optimisers.
-    temporary_bytes: activations and the like.
-  """
-
-  micro_batch: int
-  state_bytes: int
-  temporary_bytes: int
-
-  @property
-  def total_bytes(self) -> int:
-    """State and temporaries."""
-    return self.state_bytes + self.temporary_bytes
-
-
-@dataclasses.dataclass(frozen=True)
 class Plan:
   """What a run will take.
 
@@ -63,14 +43,16 @@ class Plan:
     memory: of growing micro-batches, up to the first that does not fit.
     num_micro_batches: as in the config, or as few as fit; None if no number of them does.
     seconds_per_step: None if nothing fits.
+    pretraining: what pretraining will take; None without any.
   """
 
   parameters: dict[str, int]
   flops_per_image: float
   limit_bytes: float
-  memory: list[StepMemory]
+  memory: list[compiled_steps.StepMemory]
   num_micro_batches: int | None
   seconds_per_step: float | None
+  pretraining: pretraining_plan.PretrainingPlan | None = None
 
 
 def device_memory_limit() -> float:
@@ -95,15 +77,9 @@ def _compile_step(config, mesh):
   return step.lower(*_abstract(config, players, optimizers, mesh)).compile()
 
 
-def step_memory(config: ml_collections.ConfigDict, mesh) -> StepMemory:
+def step_memory(config: ml_collections.ConfigDict, mesh) -> compiled_steps.StepMemory:
   """Compiles the training step of a config, without data or state, and asks what memory it takes."""
-  memory = compile_step(config, mesh).memory_analysis()
-  if memory is None:
-    raise ValueError(f'the compiler of {jax.devices()[0].device_kind} does not tell the memory of a step; set num_micro_batches yourself')
-  # the state is donated, so that results reuse its memory
-  return StepMemory(
-      micro_batch=config.batch_size // config.num_micro_batches, state_bytes=memory.argument_size_in_bytes,
-      temporary_bytes=memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes)
+  return compiled_steps.memory_of(compile_step(config, mesh), config.batch_size // config.num_micro_batches)
 
 
 def micro_batch_counts(config: ml_collections.ConfigDict, mesh) -> list[int]:
@@ -149,7 +125,9 @@ def resolve(
   return _with(config, num_micro_batches=chosen)
 
 
-def growing_memory(config: ml_collections.ConfigDict, mesh, limit_bytes: float, note: Note = lambda text: None) -> list[StepMemory]:
+def growing_memory(
+    config: ml_collections.ConfigDict, mesh, limit_bytes: float, note: Note = lambda text: None,
+) -> list[compiled_steps.StepMemory]:
   """Memory of the step for 4, 16, 64, 256 images a device, until one does not fit."""
   rows = []
   images = 4
@@ -187,12 +165,7 @@ def time_step(config: ml_collections.ConfigDict, mesh) -> float:
   _, abstract_batch = _abstract(timed, players, optimizers, mesh)
   state = jax.device_put(
       train_state.create(jax.random.key(0), players, optimizers, image_size=timed.image_size), sharding.replicated(mesh))
-  batch = jax.tree.map(lambda x: jax.device_put(jnp.full(x.shape, 0.1, x.dtype), x.sharding), abstract_batch)
-  step = compile_step(timed, mesh)
-  state, _ = jax.block_until_ready(step(state, batch))
-  started = time.perf_counter()
-  jax.block_until_ready(step(state, batch))
-  return (time.perf_counter() - started) * config.num_micro_batches / timed_batches
+  return compiled_steps.seconds_of_second_call(compile_step(timed, mesh), state, abstract_batch) * config.num_micro_batches / timed_batches
 
 
 def make(config: ml_collections.ConfigDict, mesh, note: Note = lambda text: None) -> Plan:
@@ -212,7 +185,8 @@ def make(config: ml_collections.ConfigDict, mesh, note: Note = lambda text: None
   return Plan(
       parameters=count_parameters(config),
       flops_per_image=count_flops_per_image(config), limit_bytes=limit_bytes, memory=memory, num_micro_batches=fitting,
-      seconds_per_step=seconds)
+      seconds_per_step=seconds,
+      pretraining=pretraining_plan.make(config, mesh, limit_bytes=limit_bytes, waiting_bytes=_state_bytes(config), note=note))
 
 
 def format_plan(plan: Plan, config: ml_collections.ConfigDict, mesh) -> str:
@@ -236,8 +210,36 @@ def format_plan(plan: Plan, config: ml_collections.ConfigDict, mesh) -> str:
     seconds = plan.seconds_per_step
     lines.append(row('seconds a step', f'{seconds:.2f}: {config.batch_size / seconds:.2f} images/s, '
                      f'{plan.flops_per_image * config.batch_size / seconds / 1e12:.3f} TFLOP/s'))
-    lines.append(row('hours', f'{seconds * config.num_steps / 3600:.1f} for {config.num_steps:,} steps, pretraining apart'))
+  lines += [row(name, text) for name, text in _pretraining_rows(plan)]
+  if plan.seconds_per_step is not None:
+    lines.append(row('hours', _hours(plan, config)))
   return '\n'.join(lines)
+
+
+def _pretraining_rows(plan: Plan) -> Iterator[tuple[str, str]]:
+  """(name, text) of each line about pretraining; none without any."""
+  pretraining = plan.pretraining
+  if pretraining is None:
+    return
+  memory, seconds = pretraining.memory, pretraining.seconds_per_step
+  yield 'pretraining: parameters', f'encoder {pretraining.encoder_parameters:,}'
+  yield 'memory on a device', (
+      f'{_gib(pretraining.total_bytes)} for {memory.micro_batch} portraits at once: state {_gib(memory.state_bytes)}, temporary '
+      f'{_gib(memory.temporary_bytes)}, {_gib(pretraining.waiting_bytes)} for what is trained later'
+      f'{"" if seconds is not None else "; does not fit"}')
+  if seconds is not None:
+    yield 'seconds a step', f'{seconds:.2f}: {memory.micro_batch / seconds:.2f} portraits/s'
+    yield 'minutes', f'{pretraining.seconds / 60:.1f} for {pretraining.num_steps:,} steps'
+
+
+def _hours(plan: Plan, config) -> str:
+  """Hours of a run whose adversarial steps fit, with those of its pretraining where it has one that fits."""
+  adversarial = plan.seconds_per_step * config.num_steps / 3600
+  if plan.pretraining is None or plan.pretraining.seconds is None:
+    return f'{adversarial:.1f} for {config.num_steps:,} steps, pretraining apart'
+  before = plan.pretraining.seconds / 3600
+  return (f'{before + adversarial:.2f} in all: {before:.2f} of pretraining, {adversarial:.2f} for {config.num_steps:,} steps; '
+          'data, compilation and scores apart')
 
 
 def _gib(size: float) -> str:
@@ -250,12 +252,15 @@ def _with(config, **changes):
   return config.lock()
 
 
+def _state_bytes(config) -> int:
+  """Bytes of the state of the adversarial training."""
+  players, optimizers = players_lib.make_players(config), optimizers_lib.make_optimizers(config)
+  state = jax.eval_shape(lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+
+
 def _abstract(config, players, optimizers, mesh):
   """Shapes of state and batch, laid out as a run would have them."""
   state = jax.eval_shape(lambda: train_state.create(jax.random.key(0), players, optimizers, image_size=config.image_size))
-  place = lambda tree, where: jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where), tree)
-  shape = (config.batch_size, config.image_size, config.image_size)
-  real = lambda *axes: jax.ShapeDtypeStruct(axes, jnp.float32)
-  batch = dict(
-      image=real(*shape, 3), semantic_mask=real(*shape, players.generator.num_classes), viewpoint=real(config.batch_size, 2))
-  return place(state, sharding.replicated(mesh)), place(batch, sharding.over_batch(mesh))
+  batch = compiled_steps.abstract_batch(config.batch_size, config.image_size, players.generator.num_classes)
+  return compiled_steps.abstract(state, batch, mesh)

@@ -207,6 +207,25 @@ def warmed_up(rate: optax.ScalarOrSchedule, num_steps: int) -> optax.ScalarOrSch
   return lambda step: at(step) * jnp.minimum(1.0, (step + 1) / num_steps)
 
 
+def make_optimizers(config: ml_collections.ConfigDict) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+  """Those of (generator, encoder), with the rates of `config.vae_pretraining`."""
+  settings = config.vae_pretraining
+  rate = lambda peak: warmed_up(optax.cosine_decay_schedule(peak, settings.num_steps, alpha=0.1), settings.warmup_steps)
+  return (
+      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optimizers_lib.generator_optimizer(settings, rate(settings.learning_rate))),
+      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optax.adam(rate(settings.encoder_learning_rate))))
+
+
+def create(key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, optimizers):
+  """What the first step (`make_step`) takes: (params, optimiser states, key, step number 0), with a fresh encoder beside the generator's
+  params."""
+  encoder_key, key = jax.random.split(key)
+  image = jnp.zeros((1, config.image_size, config.image_size, 3))
+  masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
+  params = (params, make_encoder(players, config).init(encoder_key, image, masks))
+  return params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)
+
+
 def fit(
     key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, iterator: Iterator, mesh,
     on_step: Callable[[int, float], None] = lambda step, loss: None, saved: checkpoints_lib.Checkpoints | None = None,
@@ -228,18 +247,9 @@ def fit(
   Returns:
     (generator's parameters, encoder's parameters).
   """
-  settings = config.vae_pretraining
-  encoder_key, key = jax.random.split(key)
-  image = jnp.zeros((1, config.image_size, config.image_size, 3))
-  masks = jnp.zeros(image.shape[:-1] + (players.generator.num_classes,))
-  params = (params, make_encoder(players, config).init(encoder_key, image, masks))
-  rate = lambda peak: warmed_up(optax.cosine_decay_schedule(peak, settings.num_steps, alpha=0.1), settings.warmup_steps)
-  optimizers = (
-      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optimizers_lib.generator_optimizer(settings, rate(settings.learning_rate))),
-      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optax.adam(rate(settings.encoder_learning_rate))))
+  settings, optimizers = config.vae_pretraining, make_optimizers(config)
   step = sharding.jit_step(make_step(players, optimizers, config, hollow_encoder_params), mesh)
-  carry = sharding.replicate(
-      (params, tuple(o.init(p) for o, p in zip(optimizers, params)), key, jnp.zeros((), jnp.int32)), mesh)
+  carry = sharding.replicate(create(key, players, params, config, optimizers), mesh)
   first = 0
   if saved is not None and saved.list_steps():
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), carry)

@@ -1,11 +1,17 @@
+import dataclasses
+
 import jax
+import numpy as np
 import pytest
 
 import tiny
 
 from cnerf_jax.models import players
+from cnerf_jax.run import compiled_steps
 from cnerf_jax.run import plan
+from cnerf_jax.run import pretraining_plan
 from cnerf_jax.training import sharding
+from cnerf_jax.training import vae_pretraining
 from configs import checks
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -21,7 +27,7 @@ def _held(monkeypatch):
   """A step that holds 10 bytes and one for each image of a micro-batch."""
   def step_memory(config, mesh):
     del mesh
-    return plan.StepMemory(
+    return compiled_steps.StepMemory(
         micro_batch=config.batch_size // config.num_micro_batches, state_bytes=10,
         temporary_bytes=config.batch_size // config.num_micro_batches)
   monkeypatch.setattr(plan, 'step_memory', step_memory)
@@ -68,6 +74,63 @@ def test_plan_of_a_tiny_run(monkeypatch, mesh):
   table = plan.format_plan(made, config, mesh)
   for words in ('parameters', 'FLOPs an image', '16 images at once', '1 for batch_size 16', 'images/s', 'hours'):
     assert words in table
+  assert made.pretraining is None and 'portraits' not in table and table.endswith('for 100 steps, pretraining apart')
+
+
+def pretrained_config(**changes):
+  """Of a tiny run that begins with six steps of pretraining, on two batches of four portraits each."""
+  settings = dict(vae_pretraining__num_steps=6, vae_pretraining__batches_per_step=2, vae_pretraining__rays_per_portrait=8)
+  return tiny.make_config(**settings | changes)
+
+
+def test_plan_of_a_tiny_pretraining(monkeypatch, mesh):
+  """Protects the hours of a run that pretrains: the encoder counted, memory that holds what is trained, now and later, the step that `fit`
+  takes, and hours of both phases together."""
+  monkeypatch.setattr(players, 'make_players', tiny.make_players)
+  monkeypatch.setattr(plan, '_LARGEST_TRIED', 4)
+  timed = []
+  seconds_of_second_call = compiled_steps.seconds_of_second_call
+
+  def noted(step, state, batch):
+    timed.append(seconds_of_second_call(step, state, batch))
+    return timed[-1]
+
+  monkeypatch.setattr(compiled_steps, 'seconds_of_second_call', noted)
+  config = pretrained_config()
+  made = plan.make(config, mesh)
+  pretraining = made.pretraining
+  modules, _, state = tiny.make_run(config)
+  image, masks = (np.zeros((1, 4, 4, channels), np.float32) for channels in (3, tiny.NUM_CLASSES))
+  encoder = jax.eval_shape(vae_pretraining.make_encoder(modules, config).init, jax.random.key(0), image, masks)
+  assert pretraining.encoder_parameters == sum(leaf.size for leaf in jax.tree.leaves(encoder))
+  least = 4 * 3 * (pretraining.encoder_parameters + made.parameters['generator'])  # with two moments each
+  assert least < pretraining.memory.state_bytes < 1.5 * least + 2**16 and pretraining.memory.micro_batch == 8
+  assert pretraining.waiting_bytes == sum(
+      leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(lambda: state)))
+  assert [made.seconds_per_step, pretraining.seconds_per_step] == timed and pretraining.seconds == 6 * timed[1] > 0
+  table = plan.format_plan(dataclasses.replace(
+      made, seconds_per_step=90.0, pretraining=dataclasses.replace(pretraining, seconds_per_step=300.0)), config, mesh)
+  for words in (f'encoder {pretraining.encoder_parameters:,}', 'for 8 portraits at once: state', '300.00: 0.03 portraits/s', '30.0 for 6 steps',
+                '3.00 in all: 0.50 of pretraining, 2.50 for 100 steps'):
+    assert words in table
+
+
+def test_pretraining_that_does_not_fit_is_said(monkeypatch, mesh):
+  """Protects from a crash in the first minute: what a step needs beside the state that waits, which alone may be too much; nothing is run."""
+  monkeypatch.setattr(players, 'make_players', tiny.make_players)
+  monkeypatch.setattr(compiled_steps, 'seconds_of_second_call', lambda *arguments: 1.0)
+  config = pretrained_config()
+  plan_of = lambda limit, waiting: pretraining_plan.make(config, mesh, limit_bytes=limit, waiting_bytes=waiting)
+  fits = plan_of(2**30, 0)
+  needed = fits.memory.total_bytes
+  assert fits.seconds == 6.0
+  tight, too_large = plan_of(needed + 7, 7), plan_of(needed + 6, 7)
+  assert tight.seconds == 6.0 and too_large.seconds is None and too_large.total_bytes == needed + 7
+  made = plan.Plan(
+      parameters={}, flops_per_image=1.0, limit_bytes=needed, memory=[], num_micro_batches=1, seconds_per_step=1.0, pretraining=too_large)
+  table = plan.format_plan(made, config, mesh)
+  assert 'for what is trained later; does not fit' in table and 'minutes' not in table
+  assert table.endswith('0.0 for 100 steps, pretraining apart')
 
 
 def test_automatic_micro_batches_are_resolved_before_the_run(memory_of, mesh, monkeypatch):
