@@ -15,6 +15,7 @@ import numpy as np
 
 from cnerf_jax import semantics
 from data_pipeline import depth_codec
+from data_pipeline import drawn_splits
 from data_pipeline import procedural
 from data_pipeline import stored_records
 from data_pipeline import transforms
@@ -52,7 +53,7 @@ class DataSet:
       made = self._procedural.config(data_config)
       self.num_train, self.num_validation = made.num_train, made.num_validation
       self.record_size = data_config.record_size
-      self.has_viewpoints, self.splits = True, procedural.SPLITS
+      self.has_viewpoints, self.splits = True, drawn_splits.SPLITS
       vocabulary = self._procedural.vocabulary
       if _prepared(data_config):
         stored_records.check(_dataset_dir(data_config))

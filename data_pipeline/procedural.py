@@ -17,8 +17,6 @@ from data_pipeline import vocabularies
 from data_pipeline.people import builder as people_builder
 from data_pipeline.portraits import builder as portraits_builder
 
-SPLITS = ('train', 'validation', 'test')
-
 
 @dataclasses.dataclass(frozen=True)
 class ProceduralSet:

@@ -21,6 +21,7 @@ import tqdm
 from cnerf_jax import camera as camera_lib
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import folder_lock
+from data_pipeline import drawn_splits
 from data_pipeline import shard_files
 from data_pipeline import vocabularies
 from data_pipeline.people import installed
@@ -29,14 +30,13 @@ from data_pipeline.people import workers
 
 NAME = 'people'
 NUM_LANDMARKS = 68
-# Numbers of people: each split has its own range, so that no person is in two splits.
-_FIRST_PERSON = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
 _RECORDS_A_SHARD = 256  # a killed run loses at most so many
 _PICTURES_A_TASK = 8
+_LEAST_RECORD_SIZE = 8  # pixels a side
 
 
 @dataclasses.dataclass
-class PeopleConfig(tfds.core.BuilderConfig):
+class PeopleConfig(drawn_splits.DrawnConfig):
   """How many people, how large, and the seed of it all; `vector_size` and `parts` are known when they are drawn.
 
   Attributes:
@@ -44,26 +44,13 @@ class PeopleConfig(tfds.core.BuilderConfig):
     parts: finished shards of each split, in order: (path, number of records, bytes).
   """
 
-  record_size: int = 64
-  num_train: int = 10_000
-  num_validation: int = 1_000
-  num_test_identities: int = 100
-  seed: int = 0
   vector_size: int = 0
   parts: dict[str, list[tuple[str, int, int]]] = dataclasses.field(default_factory=dict)
 
 
-def data_set_config(
-    record_size: int, num_train: int, *, num_validation: int = 1_000, num_test_identities: int = 100, seed: int = 0,
-) -> PeopleConfig:
-  """A configuration whose name tells all that sets its contents, so that several live in one folder."""
-  sizes = dict(record_size=record_size, num_train=num_train, num_validation=num_validation, num_test_identities=num_test_identities)
-  for name, value in sizes.items():
-    least = 8 if name == 'record_size' else 1
-    if value < least:
-      raise ValueError(f'data.{name} {value} must be at least {least}')
-  name = f'size{record_size}_train{num_train}_validation{num_validation}_test{num_test_identities}_seed{seed}'
-  return PeopleConfig(name=name, description=f'{num_train} people, {record_size} pixels', **sizes, seed=seed)
+def data_set_config(record_size: int, num_train: int, **optional: int) -> PeopleConfig:
+  """The configuration of so many people, see `drawn_splits.make_config`; ValueError in one line if it can't be."""
+  return drawn_splits.make_config(PeopleConfig, record_size, num_train, **optional, least_record_size=_LEAST_RECORD_SIZE)
 
 
 def check_installed() -> None:
@@ -111,7 +98,7 @@ def record_features(record_size: int, vector_size: int) -> tfds.features.Feature
 
 def view(split: str, position: int, config: PeopleConfig) -> tuple[int, tuple[float, float]]:
   """(number of the person, (azimuth, elevation) in radians) of the picture at a position of a split."""
-  first = _FIRST_PERSON[split]
+  first = drawn_splits.FIRST_PERSON[split]
   if split == 'test':
     person, turn = divmod(position, len(_turns()))
     return first + person, (_turns()[turn], 0.0)

@@ -8,6 +8,7 @@ changes the light.
 import dataclasses
 from typing import Any
 
+from data_pipeline import region_fields
 from data_pipeline.people import person as person_lib
 
 # Region: what its shape and its texture are, as fields of a person; `part.a+b` are fields of a part, `part-a` all fields but a.
@@ -26,10 +27,9 @@ _FIELDS = {
     'clothing': dict(shape=('clothing', 'necklace')),
 }
 REGIONS = tuple(_FIELDS)
-_BOTH = 'both'
 
 
-def exchange(a: person_lib.Person, b: person_lib.Person, region: str, what: str = _BOTH) -> person_lib.Person:
+def exchange(a: person_lib.Person, b: person_lib.Person, region: str, what: str = region_fields.BOTH) -> person_lib.Person:
   """A with B's region.
 
   Args:
@@ -41,12 +41,7 @@ def exchange(a: person_lib.Person, b: person_lib.Person, region: str, what: str 
   Raises:
     ValueError: for another region, or if the region has no such thing.
   """
-  if region not in _FIELDS:
-    raise ValueError(f'no region {region!r} to exchange; use one of {", ".join(REGIONS)}')
-  fields = _FIELDS[region]
-  if what != _BOTH and what not in fields:
-    raise ValueError(f'{region} has no {what!r} to exchange; use {" or ".join((*fields, _BOTH))}')
-  for path in [path for name, paths in fields.items() if what in (_BOTH, name) for path in paths]:
+  for path in region_fields.fields(_FIELDS, region, what):
     a = _replaced(a, b, path)
   return a
 

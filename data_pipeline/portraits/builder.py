@@ -17,36 +17,21 @@ import tqdm
 
 from cnerf_jax import camera as camera_lib
 from data_pipeline import depth_codec
+from data_pipeline import drawn_splits
 from data_pipeline.portraits import identity as identity_lib
 from data_pipeline.portraits import rendering
 
-# Numbers of people: each split has its own range, so that no person is in two splits.
-_FIRST_IDENTITY = {'train': 0, 'validation': 1_000_000_000, 'test': 2_000_000_000}
 _THREADS = 2
 
 
 @dataclasses.dataclass
-class PortraitsConfig(tfds.core.BuilderConfig):
+class PortraitsConfig(drawn_splits.DrawnConfig):
   """How many people, how large, and the seed of it all."""
 
-  record_size: int = 64
-  num_train: int = 10_000
-  num_validation: int = 1_000
-  num_test_identities: int = 100
-  seed: int = 0
 
-
-def data_set_config(
-    record_size: int, num_train: int, *, num_validation: int = 1_000, num_test_identities: int = 100, seed: int = 0,
-) -> PortraitsConfig:
-  """A configuration whose name tells all that sets its contents, so that several live in one folder."""
-  sizes = dict(record_size=record_size, num_train=num_train, num_validation=num_validation,
-               num_test_identities=num_test_identities)
-  for name, value in sizes.items():
-    if value < 1:
-      raise ValueError(f'data.{name} {value} must be at least 1')
-  name = f'size{record_size}_train{num_train}_validation{num_validation}_test{num_test_identities}_seed{seed}'
-  return PortraitsConfig(name=name, description=f'{num_train} people, {record_size} pixels', **sizes, seed=seed)
+def data_set_config(record_size: int, num_train: int, **optional: int) -> PortraitsConfig:
+  """The configuration of so many people, see `drawn_splits.make_config`; ValueError in one line if it can't be."""
+  return drawn_splits.make_config(PortraitsConfig, record_size, num_train, **optional)
 
 
 def check_installed() -> None:
@@ -81,7 +66,7 @@ class Portraits(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, download_manager: tfds.download.DownloadManager) -> dict:
     del download_manager  # nothing to download
-    return {split: self._generate_examples(split) for split in _FIRST_IDENTITY}
+    return {split: self._generate_examples(split) for split in drawn_splits.SPLITS}
 
   def _generate_examples(self, split: str) -> Iterator[tuple[int, dict]]:
     config = self.builder_config
@@ -110,7 +95,7 @@ def record_features(record_size: int) -> tfds.features.FeaturesDict:
 
 def split_views(split: str, config: PortraitsConfig) -> list[tuple[int, np.ndarray]]:
   """(identity index, viewpoint) of every picture of a split, in order."""
-  first = _FIRST_IDENTITY[split]
+  first = drawn_splits.FIRST_PERSON[split]
   if split == 'test':
     azimuths = np.asarray(camera_lib.multi_view_azimuths(), np.float32)
     return [(first + person, np.array([azimuth, 0], np.float32))

@@ -8,6 +8,7 @@ no texture of their own; eyes stay as far apart as A's, because brows, glasses a
 from __future__ import annotations
 
 from cnerf_jax import semantics
+from data_pipeline import region_fields
 from data_pipeline.portraits import identity as identity_lib
 
 SemanticClass = semantics.SemanticClass
@@ -38,19 +39,19 @@ _ALSO_CHANGES = {
     'earrings': (SemanticClass.HAIR, SemanticClass.GLASSES),
 }
 REGIONS = tuple(_FIELDS)
-BOTH = 'both'
+BOTH = region_fields.BOTH
 
 
 def kinds(region: str) -> tuple[str, ...]:
   """What of a region can be exchanged: `shape`, `texture` and, where it has the two, `both`; ValueError for another region."""
-  _check(region)
+  region_fields.check(_FIELDS, region)
   found = tuple(_FIELDS[region])
   return (*found, BOTH) if len(found) > 1 else found
 
 
 def classes(region: str) -> tuple[SemanticClass, ...]:
   """The classes whose pixels an exchange of the region changes, its own first; ValueError for another region."""
-  _check(region)
+  region_fields.check(_FIELDS, region)
   return (SemanticClass[region.upper()], *_ALSO_CHANGES.get(region, ()))
 
 
@@ -66,14 +67,5 @@ def exchange(a: identity_lib.Identity, b: identity_lib.Identity, region: str, wh
   Raises:
     ValueError: for another region, or if the region has no such thing.
   """
-  _check(region)
-  fields = _FIELDS[region]
-  if what != BOTH and what not in fields:
-    raise ValueError(f'{region} has no {what!r} to exchange; use {" or ".join((*fields, BOTH))}')
-  names = [name for kind, of_kind in fields.items() if what in (BOTH, kind) for name in of_kind]
+  names = region_fields.fields(_FIELDS, region, what)
   return identity_lib.settle(a.replace(**{name: getattr(b, name) for name in names}))
-
-
-def _check(region: str) -> None:
-  if region not in _FIELDS:
-    raise ValueError(f'no region {region!r} to exchange; use one of {", ".join(REGIONS)}')
