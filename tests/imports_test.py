@@ -56,7 +56,7 @@ LEVELS = {
     'cnerf_jax': (),
     'data_pipeline': (
         'cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files',
-        'cnerf_jax.persistence.folder_lock'),
+        'cnerf_jax.persistence.folder_lock', 'cnerf_jax.persistence.viewpoints_file'),
 }
 # Parts of the package that are allowed to know of training.
 HIGH = ('cnerf_jax.training', 'cnerf_jax.run', 'cnerf_jax.editing', 'cnerf_jax.studio')

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import os
 import pathlib
-from typing import Any
 
 import jax
 import numpy as np
 
 from cnerf_jax import pretrained
-from cnerf_jax.persistence import atomic_files
+from cnerf_jax.persistence import viewpoints_file
 
-VIEWPOINTS_FILE = 'viewpoints.json'  # in the folder of the data, as `data_pipeline.prepare --viewpoints` takes it
 BATCH = 64
 
 
@@ -49,9 +46,8 @@ def read(
   return found
 
 
-def write(folder: str | os.PathLike, viewpoints: Mapping[str, Any]) -> pathlib.Path:
-  """Writes them to VIEWPOINTS_FILE in a folder, a line each; returns its path."""
-  path = pathlib.Path(folder).expanduser() / VIEWPOINTS_FILE
-  lines = (f'{json.dumps(name)}: {json.dumps(viewpoints[name])}' for name in sorted(viewpoints))
-  atomic_files.write_text(path, '{' + ',\n '.join(lines) + '}\n')
+def write(folder: str | os.PathLike, viewpoints: Mapping[str, Sequence[float]]) -> pathlib.Path:
+  """Writes them into a folder of data, see `viewpoints_file`; returns the file's path."""
+  path = pathlib.Path(folder).expanduser() / viewpoints_file.NAME
+  viewpoints_file.write(path, viewpoints)
   return path

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-import json
 import pathlib
 import sys
 
@@ -11,6 +10,7 @@ from PIL import Image
 import tqdm
 
 from cnerf_jax.persistence import atomic_files
+from cnerf_jax.persistence import viewpoints_file
 from data_pipeline.label_viewpoints import accuracy
 from data_pipeline.label_viewpoints import network
 from data_pipeline.label_viewpoints import parameters as parameters_lib
@@ -65,7 +65,7 @@ def read_folder(labels: str, output: str, label_order: str, parameters: str) -> 
       found[path.stem] = [round(float(angle), 5) for angle in viewpoint]
     else:
       unreadable.append(path.name)
-  atomic_files.write_text(output, json.dumps(found, indent=0) + '\n')
+  viewpoints_file.write(output, found)
   print(f'{len(found)} cameras in {output}')
   if unreadable:
     print(f'no camera can be read off {len(unreadable)}: {", ".join(unreadable[:5])}{", ..." if len(unreadable) > 5 else ""}')

@@ -22,6 +22,7 @@ import tqdm
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import folder_lock
+from cnerf_jax.persistence import viewpoints_file
 from data_pipeline.people import imperfections as imperfections_lib
 from data_pipeline.people import palette
 from data_pipeline.people import person as person_lib
@@ -101,7 +102,7 @@ def run(folder: str | os.PathLike, settings: Settings, processes: int = workers.
   _claim(folder, settings)
   with _alone(folder):
     chunks = [Chunk(settings, folder, start, min(start + _CHUNK, settings.count)) for start in range(0, settings.count, _CHUNK)]
-    is_complete = (folder / 'truth.npz').exists() and (folder / 'viewpoints.json').exists()
+    is_complete = (folder / 'truth.npz').exists() and (folder / viewpoints_file.NAME).exists()
     there = lambda chunk: (is_complete or chunk.part.exists()) and all(path.exists() and path.stat().st_size for path in chunk.files())
     left = [chunk for chunk in chunks if not there(chunk)]
     found = settings.count - sum(chunk.stop - chunk.start for chunk in left)
@@ -212,8 +213,7 @@ def _write_truth(folder: pathlib.Path, chunks: list[Chunk]) -> None:
       parts.append(dict(part))
   columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
   views = np.stack([columns['azimuth'], columns['elevation']], axis=-1).astype(float).round(6)
-  lines = (f'"{index:06d}": [{azimuth}, {elevation}]' for index, (azimuth, elevation) in enumerate(views.tolist()))
-  atomic_files.write_text(folder / 'viewpoints.json', '{' + ',\n '.join(lines) + '}\n')
+  viewpoints_file.write(folder / viewpoints_file.NAME, {f'{index:06d}': view for index, view in enumerate(views.tolist())})
   atomic_files.write_bytes(folder / 'truth.npz', _packed(columns))
 
 

@@ -23,6 +23,7 @@ import tqdm
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import folder_lock
+from cnerf_jax.persistence import viewpoints_file
 from data_pipeline.label_viewpoints import parameters as label_viewpoints
 from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import camera_distribution
@@ -123,7 +124,7 @@ def run(settings: Settings, note: Callable[[str], None] = print) -> report.Summa
     folders = _assemble(output, recipe, journal, shards, manifests)
     try:
       if settings.viewpoints is not None:
-        _write_viewpoints(output / 'viewpoints.json', manifests, settings.viewpoints)
+        _write_viewpoints(output / viewpoints_file.NAME, manifests, settings.viewpoints)
       summary = report.write(
           output / 'report', manifests, listing.refused, folders, order=order.name, order_check=order_check, layout=layout,
           sizes=recipe.sizes, aligned=settings.align, has_viewpoints=recipe.has_viewpoints, cameras_read=reads_cameras)
@@ -204,7 +205,7 @@ def _write_viewpoints(path: pathlib.Path, manifests: list[journal_lib.ShardManif
     return
   found = {one.name: one.viewpoint for manifest in manifests for one in manifest.kept if one.viewpoint is not None}
   if found:
-    atomic_files.write_text(path, json.dumps(dict(sorted(found.items())), indent=0) + '\n')
+    viewpoints_file.write(path, found)
   else:
     path.unlink(missing_ok=True)
 
