@@ -131,7 +131,7 @@ def _score(config, params, step: int, folder: pathlib.Path) -> None:
   folder.mkdir(parents=True, exist_ok=True)
   players = players_lib.make_players(config)
   evaluator = evaluator_lib.Evaluator(players.generator, start.untrained_params(config, players), config, data)
-  scores = evaluator.evaluate(params, step, folder, num_edited_people=config.evaluation.num_edited_people)
+  scores = evaluator.evaluate(params, step, folder, num_edited_people=config.evaluation.num_edited_people, find_nearest=True)
   print(scores_lib.format_table(scores))
   sheet = pictures_lib.Pictures(players.generator, config, folder).draw(params, step)
   print(f'step {step}: scores in {folder}/scores.json, pictures in {sheet.path.parent}')

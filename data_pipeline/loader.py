@@ -7,6 +7,7 @@ examples are mirrored, depend on the seed alone, and the iterator's position can
 (`get_state`, `set_state`). Damaged shards are refused in one line, single damaged records replaced (`stored_records.py`).
 """
 
+from collections.abc import Iterator, Sequence
 import pathlib
 from typing import Any
 
@@ -133,6 +134,14 @@ class DataSet:
         part['identity'] = records['identity']
       parts.append(part)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+  def image_parts(self, split: str, indices: Sequence[int], *, image_size: int) -> Iterator[np.ndarray]:
+    """Images of a split by number, in this order and at most 256 at a time, so that memory stays small; errors as those of `load_split`."""
+    source = self.open_split(split)
+    for start in range(0, len(indices), _RECORDS_AT_ONCE):
+      records = source.__getitems__([int(index) for index in indices[start:start + _RECORDS_AT_ONCE]])
+      images = np.stack([record['image'] for record in records])
+      yield transforms.area_downsample(transforms.normalise_image(images), image_size)
 
   def open_split(self, split: str, *, with_all: bool = False) -> stored_records.StoredRecords:
     """Records of a split by number; FileNotFoundError if the data set is not there, ValueError if the split is not or is damaged."""

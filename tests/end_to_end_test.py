@@ -111,7 +111,9 @@ def test_scores_of_a_saved_step_are_reprinted(whole, shared):
   for name in ('image', 'mask'):
     np.testing.assert_allclose(list(again[name].values()), list(first[name].values()), rtol=1e-3, atol=1e-5, err_msg=name)
   assert again['locality']['mean']['both'] == pytest.approx(first['locality']['mean']['both'], rel=1e-2) and 'edits:' in done.stdout
-  assert all((folder / 'sheets' / f'{kind}_{STEPS:07d}.png').exists() for kind in ('samples', 'locality')) and 'mask_agreement' in done.stdout
+  assert again['nearest']['ratio'] == pytest.approx(first['nearest']['ratio'], rel=1e-2) and 'training portraits' in done.stdout
+  assert all((folder / 'sheets' / f'{kind}_{STEPS:07d}.png').exists() for kind in ('samples', 'locality', 'nearest'))
+  assert 'mask_agreement' in done.stdout
 
 
 def test_step_that_was_not_saved_is_one_line(whole, shared):

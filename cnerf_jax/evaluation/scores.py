@@ -28,6 +28,7 @@ from cnerf_jax.evaluation import class_table
 from cnerf_jax.evaluation import diversity
 from cnerf_jax.evaluation import geometry
 from cnerf_jax.evaluation import locality
+from cnerf_jax.evaluation import nearest
 from cnerf_jax.evaluation import oracle as oracle_lib
 from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import sliced_wasserstein
@@ -53,6 +54,7 @@ def evaluate(
     limits: Mapping[str, float] = bars.BARS,
     sample_depth: Sample | None = None,
     edits: Mapping[str, Any] | None = None,
+    compare: Callable[[np.ndarray], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
   """Scores a generator.
 
@@ -69,13 +71,15 @@ def evaluate(
     limits: what has to be reached, by score.
     sample_depth: as `sample`, with `depth`, `surface_width` and `opacity` instead of the image; without it nothing is said of geometry.
     edits: what `locality.measure` found, if it was measured.
+    compare: says how near the samples' images lie to training portraits (`nearest.summarise`), if that is asked.
 
   Returns:
     A dict of plain values: `image`, `mask`, `class_area_error`, `image_diversity`, `mask_diversity` (each with value,
     floor, ceiling, normalised), `classes` (by name, see `class_table.class_rows`), `mask_agreement` (over large
     classes), `mask_agreement_all`, `rare_agreement` (value, on_real, classes), `azimuth`, `elevation`, `oracle` (its
     accuracy by split), `geometry` (see `geometry.measure`; None for classes without a face), `relief` (see
-    `geometry.relief`; None where depth is unknown), `locality` (the edits, or None), `passed` (see `bars.passed`), `all_passed`, `ceilings`,
+    `geometry.relief`; None where depth is unknown), `locality` (the edits, or None), `nearest` (what `compare`
+    says, or None), `passed` (see `bars.passed`), `all_passed`, `ceilings`,
     `compared_with` (split, examples, num_samples), `num_samples`.
   """
   compared_with = {'split': real.split, 'examples': len(real.examples['image']), 'num_samples': real.num_samples}
@@ -96,6 +100,7 @@ def evaluate(
   scores['geometry'] = measure_geometry(sample_depth, key, class_set) if sample_depth is not None else None
   scores['relief'] = _relief(sample_depth, key, real, class_set)
   scores['locality'] = edits
+  scores['nearest'] = compare(fakes['image']) if compare is not None else None
   scores['passed'] = bars.passed(scores, limits)
   scores['all_passed'] = all(row['passed'] for row in scores['passed'].values())
   return scores | {'ceilings': dict(ceilings), 'compared_with': compared_with, 'num_samples': real.num_samples}
@@ -185,8 +190,8 @@ def _normalised(value, floor, ceiling) -> dict[str, float | None]:
 
 
 def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
-  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ...,
-  `geometry_relief`, `geometry_in_order`, `geometry_fog`, `locality_shape`, ..., `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
+  """The scores for curves, flat: `image`, `image_normalised`, ..., `azimuth`, ..., `geometry_relief`, `geometry_in_order`, `geometry_fog`,
+  `locality_shape`, ..., `nearest_ratio`, `area_ratio_hair`, `presence_ratio_hair`, ..., `passed`."""
   flat = {}
   for name in _DISTANCES:
     flat[name] = scores[name]['value']
@@ -197,6 +202,7 @@ def summary(scores: Mapping[str, Any]) -> dict[str, float | None]:
   flat['relief'] = scores['relief'] and scores['relief']['slope']
   flat |= geometry_summary(scores['geometry'])
   flat |= locality.summary(scores['locality'])
+  flat['nearest_ratio'] = scores['nearest'] and scores['nearest']['ratio']
   for name, row in scores['classes'].items():
     flat[f'area_ratio_{name}'] = row['ratio']
     flat[f'presence_ratio_{name}'] = row['fake_presence'] / row['real_presence'] if row['real_presence'] else None
@@ -258,6 +264,8 @@ def format_table(scores: Mapping[str, Any]) -> str:
   if relief is not None:
     lines.append(f'{"relief":<18}{_number(relief["slope"], ".3f"):>8}{"":>24}  1: as deep as real, 0: flat, below 0: hollow'
                  f' (error {_number(relief["error"], ".3f")})')
+  if scores['nearest'] is not None:
+    lines.append(f'{"nearest":<18}{nearest.describe(scores["nearest"])}')
   rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third',
            'class_locality': f'of what a swap of a large class changes, {bars.LOCALITY:.0%} is in its region'}
   for name, rule in rules.items():

@@ -166,6 +166,22 @@ def leak_sheet(
               title=f'{title}; changes where the class is: green, elsewhere: red', swatches=class_set.palette)
 
 
+def nearest_sheet(
+    nearest: tuple[np.ndarray, np.ndarray, np.ndarray], others: tuple[np.ndarray, np.ndarray, np.ndarray], *, title: str = '',
+) -> Image.Image:
+  """Samples, each beside the training portrait nearest to it: a column of those nearest to one, a column of others, with their distances.
+
+  Args:
+    nearest: samples and portraits, both [samples, H, W, 3] in [-1, 1], and distances [samples].
+    others: likewise, not more; cells that are left over stay white.
+    title: a line above all.
+  """
+  cells = [np.concatenate([pixels(samples), pixels(portraits)], axis=-2) for samples, portraits, _ in (nearest, others)]
+  left_over = np.full((len(cells[0]) - len(cells[1]), *cells[0].shape[1:]), 255, np.uint8)
+  rows = [' | '.join(f'{pair[-1][row]:.2f}' for pair in (nearest, others) if row < len(pair[-1])) for row in range(len(cells[0]))]
+  return grid(np.stack([cells[0], np.concatenate([cells[1], left_over])], axis=1), rows, ['nearest', 'random'], title=title)
+
+
 def save(image: Image.Image, path: str | os.PathLike) -> None:
   """Writes `image` as PNG, whole or not at all; OSError in one line if that fails."""
   buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 import pathlib
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from cnerf_jax.evaluation import real_sets
 from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.reporting import sheets
+from cnerf_jax.run import nearest_portraits
 from cnerf_jax.training import sharding
 
 _EDITED = 1  # folded into the key of the scores, so that edited people are others than those scored
@@ -94,6 +95,13 @@ def score_key(config: ml_collections.ConfigDict) -> jax.Array:
   return jax.random.key(config.seed + 2)
 
 
+def measure_geometry(generator: generator_lib.Generator, params, config: ml_collections.ConfigDict) -> dict[str, Any] | None:
+  """`geometry` of the scores, and no more of them: see `geometry.measure`; None, without drawing any sample, for classes without a face."""
+  sample = make_depth_sampler(generator, config)
+  return scores_lib.measure_geometry(
+      lambda key, batch, viewpoint: sample(params, key, batch, viewpoint), score_key(config), semantics.class_set(config.data.class_set))
+
+
 class Data(Protocol):
   """What scores need of a data set; `data_pipeline.loader.DataSet` is one.
 
@@ -111,6 +119,9 @@ class Data(Protocol):
 
   def load_split(self, split: str, *, image_size: int, max_examples: int | None = None) -> dict[str, np.ndarray]:
     """A split's examples as stacked arrays."""
+
+  def image_parts(self, split: str, indices: Sequence[int], *, image_size: int) -> Iterator[np.ndarray]:
+    """Images of a split by number, some at a time."""
 
 
 def load_real(data: Data, config: ml_collections.ConfigDict) -> real_sets.RealSets:
@@ -152,6 +163,8 @@ class Evaluator:
     self._untrained = lambda key, batch, viewpoint=None: self._sample(untrained_params, key, batch, viewpoint)
     self._scores = None
     self._real = load_real(data, config)
+    has_held_out = data.num_validation >= nearest_portraits.LEAST_HELD_OUT
+    self._nearest = nearest_portraits.NearestPortraits(data, config, note) if has_held_out else None
     num_oracle = config.evaluation.num_oracle_images
 
     def load_for_oracle(split):
@@ -168,22 +181,29 @@ class Evaluator:
         image_size=config.image_size, settings=oracle_lib.OracleSettings(**config.evaluation.oracle),
         held_out_splits=[split for split in ('validation', 'test') if split in data.splits])
 
-  def evaluate(self, params, step: int, workdir: pathlib.Path, *, num_edited_people: int | None = None) -> dict[str, Any]:
+  def evaluate(
+      self, params, step: int, workdir: pathlib.Path, *, num_edited_people: int | None = None, find_nearest: bool | None = None,
+  ) -> dict[str, Any]:
     """Scores, also written to `scores.json`.
 
     Args:
       params: of the generator.
       step: that they are of.
-      workdir: where scores and, if people are edited, a picture of what edits change are written.
+      workdir: where scores and pictures are written: of what edits change, of samples beside the training portraits nearest to them.
       num_edited_people: people whose classes are swapped, see `measure_locality`; None: those of the config at its last step, else none.
+      find_nearest: whether samples are compared with training portraits, see `nearest_portraits`; None: at the config's last step. Without
+        a validation split of some people they never are.
     """
+    is_last = step == self._config.num_steps
     if num_edited_people is None:
-      num_edited_people = self._config.evaluation.num_edited_people if step == self._config.num_steps else 0
+      num_edited_people = self._config.evaluation.num_edited_people if is_last else 0
+    find_nearest = self._nearest is not None and (is_last if find_nearest is None else find_nearest)
     scores = scores_lib.evaluate(
         lambda key, batch, viewpoint=None: self._sample(params, key, batch, viewpoint), self._real, self._untrained,
         self.oracle, self._class_set, key=score_key(self._config), earlier=self._scores,
         sample_depth=lambda key, batch, viewpoint: self._sample_depth(params, key, batch, viewpoint),
-        edits=self.measure_locality(params, step, workdir, num_edited_people) if num_edited_people else None)
+        edits=self.measure_locality(params, step, workdir, num_edited_people) if num_edited_people else None,
+        compare=(lambda images: self._nearest.compare(images, step, workdir)) if find_nearest else None)
     self._scores = scores
     scores_lib.write(scores, workdir, step)
     return scores

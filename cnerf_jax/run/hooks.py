@@ -121,11 +121,7 @@ class Score:
 
   def measure_geometry(self, step: int, state: Any) -> None:
     """Says, now, what shape heads have, and nothing else of them: after the pretraining, where the other scores would take minutes."""
-    sample = evaluator_lib.make_depth_sampler(self._players.generator, self._config)
-    params = jax.device_get(state.ema_params)
-    found = scores_lib.measure_geometry(
-        lambda key, batch, viewpoint: sample(params, key, batch, viewpoint), evaluator_lib.score_key(self._config),
-        semantics.class_set(self._config.data.class_set))
+    found = evaluator_lib.measure_geometry(self._players.generator, jax.device_get(state.ema_params), self._config)
     if found is None:
       return
     self._write(step, scores_lib.geometry_summary(found))

@@ -13,9 +13,6 @@ import ml_collections
 import numpy as np
 
 from cnerf_jax import pretrained
-from cnerf_jax import semantics
-from cnerf_jax.evaluation import geometry
-from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
@@ -32,7 +29,6 @@ from cnerf_jax.training import vae_pretraining
 
 PRETRAINING = 'vae_pretraining'  # folder of an unfinished pretraining, in that of the run
 _MENDED = 'mended'  # folder, in that of the pretraining, of the one that begins again
-_NUM_FRONTAL = 64  # samples that tell whether heads are hollow
 _EARLIER_PRETRAINING = 'warm_start'  # what it was called before
 
 
@@ -165,14 +161,9 @@ _REMEDIES = {
 
 
 def _is_hollow(players, params, config) -> bool:
-  """Whether the samples that `geometry` of the scores looks at, seen from the front, are hollow."""
-  class_set = semantics.class_set(config.data.class_set)
-  sample = evaluator_lib.make_depth_sampler(players.generator, config)
-  drawn = scores_lib.draw(
-      lambda key, batch, viewpoint: sample(params, key, batch, viewpoint), evaluator_lib.score_key(config), _NUM_FRONTAL,
-      np.zeros((_NUM_FRONTAL, 2), np.float32), names=('depth', 'semantic_mask'))
-  depths = geometry.class_depths(drawn['depth'], drawn['semantic_mask'], class_set)
-  return processes.as_first(geometry.is_hollow(depths, class_set))
+  """Whether `geometry` of the scores calls the heads hollow; False where that can't be told."""
+  found = evaluator_lib.measure_geometry(players.generator, params, config)
+  return processes.as_first(found is not None and found['verdict'] == 'hollow')
 
 
 def _save_encoder(workdir, players, result, config) -> None:

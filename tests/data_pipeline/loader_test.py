@@ -69,6 +69,17 @@ def test_records_can_be_drawn_again_from_their_parameters(prepared):
   np.testing.assert_allclose(train['depth'], again.depth, atol=3e-6)
 
 
+def test_images_can_be_read_by_number(prepared, monkeypatch):
+  """Protects comparisons with single portraits: the very images of the split, in the order asked for, some at a time, more than once."""
+  monkeypatch.setattr(loader, '_RECORDS_AT_ONCE', 3)
+  data = loader.open(data_config(prepared))
+  whole, chosen = data.load_split('train', image_size=8)['image'], [35, 0, 7, 7]
+  parts = list(data.image_parts('train', chosen, image_size=8))
+  assert [len(part) for part in parts] == [3, 1]
+  np.testing.assert_array_equal(np.concatenate(parts), whole[chosen])
+  assert not list(data.image_parts('train', [], image_size=8))
+
+
 def test_no_person_is_in_two_splits(prepared):
   """Validation and test people are held out."""
   vectors = [loader.open(data_config(prepared)).load_split(split, image_size=16)['identity']

@@ -150,3 +150,21 @@ def test_leak_sheet():
   assert count([0, 130, 60]) == count([237, 127, 127]) == cell  # in full colour, and at half of it
   with pytest.raises(ValueError, match=r'\[K, 3, H, W, 3\] and twice \[K, 1, H, W\]'):
     sheets.leak_sheet(examples, inside, outside, CLASS_SET, kinds=('shape',))
+
+
+def test_nearest_sheet():
+  """Protects the look at copies: each sample left of its portrait, the nearest in the first column, its rows named by both distances; fewer
+  others leave white."""
+  grey = lambda *levels: np.stack([np.full((64, 64, 3), level, np.float32) for level in levels])
+  sheet = np.asarray(sheets.nearest_sheet(
+      (grey(-1.0, -0.5), grey(0.0, 0.5), np.array([0.1, 0.2])), (grey(0.25), grey(0.75), np.array([0.8])), title='step 7'))
+  levels = {name: int(sheets.pixels(grey(level))[0, 0, 0, 0]) for name, level in dict(
+      a=-1.0, b=-0.5, pa=0.0, pb=0.5, other=0.25, p_other=0.75).items()}
+  centre = {}
+  for name, level in levels.items():
+    rows, columns = np.nonzero((sheet == level).all(-1))
+    centre[name] = np.median(rows), np.median(columns)
+  assert centre['a'][0] == centre['pa'][0] == centre['other'][0] == centre['p_other'][0] < centre['b'][0] == centre['pb'][0]
+  assert centre['pa'][1] - centre['a'][1] == 64 and centre['a'][1] == centre['b'][1] < centre['pa'][1] < centre['other'][1]
+  y, x = (int(value) for value in (centre['b'][0], centre['other'][1]))
+  assert (sheet[y - 20:y + 20, x - 20:x + 20] == 255).all()

@@ -11,6 +11,7 @@ import pytest
 import tiny
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import sampler
+from cnerf_jax.evaluation import scores as scores_lib
 from cnerf_jax.run import evaluator as evaluator_lib
 from configs import default
 
@@ -41,6 +42,11 @@ class Data:
     count = {'train': self.num_train, 'validation': self.num_validation}[split]
     return examples(min(count, max_examples or count), seed=len(split), level={'train': 0.5, 'validation': -0.5}[split])
 
+  def image_parts(self, split, indices, *, image_size):
+    whole = self.load_split(split, image_size=image_size)['image']
+    for start in range(0, len(indices), 7):
+      yield whole[list(indices)[start:start + 7]]
+
 
 @pytest.mark.parametrize('data, split, num_samples, num_examples', [
     (Data(1_000, 300), 'validation', 100, 300),
@@ -67,6 +73,7 @@ def test_fakes_are_compared_with_people_not_trained_on(data, split, num_samples,
   assert scores['num_samples'] == num_samples and evaluator.oracle is None
   assert scores['geometry']['verdict'] == 'flat' and written['geometry']['classes']['nose'] == pytest.approx(1 + near / 10)
   later = evaluator.evaluate(far, 2, tmp_path)
+  assert scores['nearest'] is written['nearest'] is None  # not the last step
   assert scores['image']['value'] < 0.1 < later['image']['value'] and later['ceilings'] == scores['ceilings']
 
 
@@ -82,15 +89,27 @@ def test_edits_are_of_the_last_step_or_as_asked(monkeypatch, tmp_path):
   evaluator = evaluator_lib.Evaluator(generator, None, config, Data(100, 64), print)
   params = tiny.make_params(generator)
   assert evaluator.evaluate(params, 6, tmp_path)['locality'] is None and not (tmp_path / 'sheets').exists()
+  assert evaluator.evaluate(params, 6, tmp_path)['nearest'] is None
   scores = evaluator.evaluate(params, 7, tmp_path)
   written = json.loads((tmp_path / 'scores.json').read_text())
   assert scores['locality']['people'] == written['latest']['locality']['people'] == 3
   assert set(written['latest']['locality']['classes']) == set(evaluator_lib.semantics.FFHQ12.classes)
   assert [entry['locality_both'] is None for entry in written['history']] == [True, False]
-  assert (tmp_path / 'sheets' / 'locality_0000007.png').exists()
+  assert scores['nearest'] == written['latest']['nearest']
+  assert (scores['nearest']['num_samples'], scores['nearest']['num_held_out']) == (20, 64)
+  assert [entry['nearest_ratio'] is None for entry in written['history']] == [True, False] and 'nearest' in scores_lib.format_table(scores)
+  assert (tmp_path / 'sheets' / 'locality_0000007.png').exists() and (tmp_path / 'sheets' / 'nearest_0000007.png').exists()
   again = evaluator.measure_locality(params, 7, tmp_path, 3)
   np.testing.assert_equal(again, scores['locality'])  # the same people every time
-  assert evaluator.evaluate(params, 5, tmp_path, num_edited_people=2)['locality']['people'] == 2
+  asked = evaluator.evaluate(params, 5, tmp_path, num_edited_people=2, find_nearest=True)
+  assert asked['locality']['people'] == 2 and asked['nearest'] is not None
+  without = evaluator.evaluate(params, 7, tmp_path, find_nearest=False)
+  same = lambda scores: {name: value for name, value in scores.items() if name != 'nearest'}
+  np.testing.assert_equal(same(without), same(scores))
+  assert without['nearest'] is None
+  for num_validation, is_compared in ((15, False), (16, True)):  # too few for the other scores, which are of training people then
+    some = evaluator_lib.Evaluator(generator, None, config, Data(100, num_validation), print).evaluate(params, 6, tmp_path, find_nearest=True)
+    assert (some['nearest'] is not None) == is_compared and some['compared_with']['split'] == 'train'
 
 
 def test_given_styles_are_drawn_from_given_cameras():

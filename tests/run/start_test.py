@@ -36,17 +36,14 @@ def make_config(viewpoints):
 
 @pytest.fixture
 def verdicts(monkeypatch):
-  """What `is_hollow` says, one after another; samples are asked for, and not drawn."""
+  """Whether heads are called hollow, one judgement after another; nothing is drawn."""
   said = []
-  frontal = lambda params, key, batch, viewpoint: {
-      'depth': np.zeros((batch, 4, 4)), 'semantic_mask': np.ones((batch, 4, 4, 12)), 'viewpoint': np.testing.assert_array_equal(viewpoint, 0)}
-  monkeypatch.setattr(evaluator, 'make_depth_sampler', lambda generator, config: frontal)
 
-  def is_hollow(depths, class_set):
-    assert depths.shape == (12,) and class_set is semantics.FFHQ12
-    return said.pop(0)
+  def measure_geometry(generator, params, config):
+    assert generator.num_classes == tiny.NUM_CLASSES and 'mapping' in params['params']
+    return {'verdict': 'hollow'} if said.pop(0) else {'verdict': 'flat'}
 
-  monkeypatch.setattr(geometry, 'is_hollow', is_hollow)
+  monkeypatch.setattr(evaluator, 'measure_geometry', measure_geometry)
   return said
 
 
@@ -124,7 +121,8 @@ def test_stopped_in_the_mending_it_ends_the_same(verdicts, pretrainings, tmp_pat
 
 
 def test_heads_are_judged_by_their_own_depths(monkeypatch):
-  """Protects the judgement itself: samples at the front, drawn by the parameters, through the real geometry; noses behind ears are hollow."""
+  """Protects the judgement itself: samples at the front, drawn by the parameters, through the real geometry; noses behind ears are hollow,
+  and what has no face is not."""
   config = make_config('guessed')
   players, class_set = tiny.make_players(config), semantics.FFHQ12
   labels = np.repeat([class_set.index(name) for name in ('nose', 'eyes', 'ears', 'skin')], 4).reshape(4, 4)
@@ -133,8 +131,12 @@ def test_heads_are_judged_by_their_own_depths(monkeypatch):
   def sampler(generator, config):
     def sample(params, key, batch, viewpoint):
       depth = 1 + params * 0.1 * np.array([-1, 0, 1, 0])[:, None] * np.ones((4, 4))
-      return {'depth': np.stack([depth] * batch), 'semantic_mask': np.stack([masks] * batch), 'viewpoint': viewpoint}
+      np.testing.assert_array_equal(viewpoint, 0)
+      every = lambda values: np.stack([values] * batch)
+      return dict(depth=every(depth), semantic_mask=every(masks), surface_width=every(0 * depth), opacity=every(np.ones_like(depth)))
     return sample
 
   monkeypatch.setattr(evaluator, 'make_depth_sampler', sampler)
   assert not start._is_hollow(players, 1.0, config) and start._is_hollow(players, -1.0, config)
+  monkeypatch.setattr(geometry, 'has_face', lambda class_set: False)
+  assert not start._is_hollow(players, -1.0, config)
