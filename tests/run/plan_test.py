@@ -1,4 +1,5 @@
 import dataclasses
+from unittest import mock
 
 import jax
 import numpy as np
@@ -118,14 +119,17 @@ def test_plan_of_a_tiny_pretraining(monkeypatch, mesh):
 def test_pretraining_that_does_not_fit_is_said(monkeypatch, mesh):
   """Protects from a crash in the first minute: what a step needs beside the state that waits, which alone may be too much; nothing is run."""
   monkeypatch.setattr(players, 'make_players', tiny.make_players)
-  monkeypatch.setattr(compiled_steps, 'seconds_of_second_call', lambda *arguments: 1.0)
+  compiled = mock.Mock()
+  monkeypatch.setattr(sharding, 'jit_step', lambda step, mesh: compiled)
+  monkeypatch.setattr(compiled_steps, 'memory_of', lambda step, count: compiled_steps.StepMemory(count, state_bytes=100, temporary_bytes=50))
+  run = []
+  monkeypatch.setattr(compiled_steps, 'seconds_of_second_call', lambda *arguments: run.append(arguments) or 1.0)
   config = pretrained_config()
   plan_of = lambda limit, waiting: pretraining_plan.make(config, mesh, limit_bytes=limit, waiting_bytes=waiting)
-  fits = plan_of(2**30, 0)
-  needed = fits.memory.total_bytes
-  assert fits.seconds == 6.0
-  tight, too_large = plan_of(needed + 7, 7), plan_of(needed + 6, 7)
-  assert tight.seconds == 6.0 and too_large.seconds is None and too_large.total_bytes == needed + 7
+  needed = 150
+  too_large = plan_of(needed + 6, 7)
+  assert not run and too_large.seconds is None and too_large.total_bytes == needed + 7
+  assert plan_of(needed + 7, 7).seconds == 6.0 and len(run) == 1
   made = plan.Plan(
       parameters={}, flops_per_image=1.0, limit_bytes=needed, memory=[], num_micro_batches=1, seconds_per_step=1.0, pretraining=too_large)
   table = plan.format_plan(made, config, mesh)
