@@ -131,9 +131,9 @@ def spread_evenly(count: int, most: int) -> Sequence[int]:
 
 
 def describe(found: dict[str, Any]) -> str:
-  """The result of an evaluation in one line: `summarise`, with `num_train` of the whole split and `mirrored`."""
+  """The result of an evaluation in two lines: `summarise`, with `num_train` of the whole split and `mirrored`."""
   of_all = '' if found['num_portraits'] == found['num_train'] else f' of {found["num_train"]:,}'
   portraits = f'{found["num_portraits"]:,}{of_all} training portraits{", mirrored too" if found["mirrored"] else ""}'
-  return (f'{found["median"]:.3f} to the nearest of {portraits}; held-out people {found["held_out_median"]:.3f}: ratio {found["ratio"]:.2f}; '
-          f'{found["fraction_near"]:.1%} nearer than 1% of those; {found["nearer_to_held_out"]:.1%} nearer to one of those '
+  return (f'{found["median"]:.3f} to the nearest of {portraits}; held-out people {found["held_out_median"]:.3f}: ratio {found["ratio"]:.2f}\n'
+          f'{found["fraction_near"]:.1%} nearer than all but 1% of those; {found["nearer_to_held_out"]:.1%} nearest to one of those '
           f'({found["by_chance"]:.1%} by chance)')

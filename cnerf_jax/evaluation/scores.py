@@ -265,7 +265,7 @@ def format_table(scores: Mapping[str, Any]) -> str:
     lines.append(f'{"relief":<18}{_number(relief["slope"], ".3f"):>8}{"":>24}  1: as deep as real, 0: flat, below 0: hollow'
                  f' (error {_number(relief["error"], ".3f")})')
   if scores['nearest'] is not None:
-    lines.append(f'{"nearest":<18}{nearest.describe(scores["nearest"])}')
+    lines += [f'{name:<18}{line}' for name, line in zip(('nearest', ''), nearest.describe(scores['nearest']).splitlines())]
   rules = {'class_areas': 'area of large classes within a factor of 2', 'class_presence': 'seen as often as real, within a third',
            'class_locality': f'of what a swap of a large class changes, {bars.LOCALITY:.0%} is in its region'}
   for name, rule in rules.items():

@@ -127,11 +127,11 @@ def test_numbers_are_spread_evenly():
 
 
 def test_description_names_what_was_compared():
-  """Protects the line of the table: medians, ratio, fraction, and of how many portraits when not of all."""
+  """Protects the lines of the table: medians, ratio, fraction, and of how many portraits when not of all."""
   found = dict(
       median=0.4, held_out_median=0.5, ratio=0.8, near=0.2, fraction_near=0.031, nearer_to_held_out=0.05, by_chance=0.0909,
       num_portraits=10_000, num_train=70_000, mirrored=True)
   assert nearest.describe(found) == (
       '0.400 to the nearest of 10,000 of 70,000 training portraits, mirrored too; '
-      'held-out people 0.500: ratio 0.80; 3.1% nearer than 1% of those; 5.0% nearer to one of those (9.1% by chance)')
+      'held-out people 0.500: ratio 0.80\n3.1% nearer than all but 1% of those; 5.0% nearest to one of those (9.1% by chance)')
   assert '10,000 training portraits; held' in nearest.describe(found | {'num_train': 10_000, 'mirrored': False})
