@@ -179,3 +179,13 @@ def test_images_of_another_shape_are_refused(trained, shape):
   """Protects callers: one line with the rule."""
   with pytest.raises(ValueError, match='give square RGB ones'):
     parsing.load(trained / 'network.npz').parse(np.zeros(shape, np.uint8))
+
+
+def test_specks_of_hats_and_glasses_are_something_else():
+  """Protects presence: a hat of 2% of the picture becomes what else is likeliest, one of 10% stays."""
+  logits = np.zeros((2, 20, 20, len(LABELS)), np.float32)
+  logits[..., LABEL['hair']] = 1
+  logits[0, :2, :4, LABEL['hat']] = logits[1, :2, :, LABEL['hat']] = 2
+  found = np.asarray(parsing.without_specks(jnp.asarray(logits)).argmax(axis=-1))
+  assert (found[0] == LABEL['hair']).all()
+  assert (found[1, :2] == LABEL['hat']).all() and (found[1, 2:] == LABEL['hair']).all()
