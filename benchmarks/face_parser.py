@@ -87,7 +87,8 @@ def main(argv):
   rows = compare(merged(found), merged(known))
   mean = float(np.nanmean([row['iou'] for row in rows.values()]))
   right = float((merged(found) == merged(known)).mean())
-  print(f'{len(names):,} pictures, {len(names) / seconds:.0f} a second (load {os.getloadavg()[0]:.1f}); mean IoU {mean:.3f}, pixels {right:.3f}')
+  print(f'{len(names):,} pictures, {len(names) / seconds:.0f} a second (load {os.getloadavg()[0]:.1f}); '
+        f'mean IoU {mean:.3f}, pixels {right:.3f}')
   print(f'{"":12}{"IoU":>8}{"where seen":>12}{"seen on":>9}{"read on":>9}')
   for name, row in rows.items():
     print(f'{name:<12}{row["iou"]:>8.2f}{row["iou_where_seen"]:>12.2f}{row["seen"]:>9.1%}{row["read"]:>9.1%}')

@@ -155,7 +155,8 @@ def _check(settings: Settings) -> tuple[str, label_orders.LabelOrder]:
   if settings.parser is not None and settings.labels is not None:
     raise ValueError('--labels and --parser both make label maps; give one of them')
   if layout != 'celebamask-hq' and settings.labels is None and settings.parser is None:
-    raise ValueError(f'layout {layout} has no label maps of its own; give --labels FOLDER, or --parser {parser_lib.SHIPPED} (or MODEL.onnx) to make them')
+    raise ValueError(f'layout {layout} has no label maps of its own; give --labels FOLDER, or --parser {parser_lib.SHIPPED} '
+                     '(or MODEL.onnx) to make them')
   own_masks = layout == 'celebamask-hq' and settings.labels is None and settings.parser is None
   return layout, label_orders.CELEBAMASK_HQ if own_masks else label_orders.label_order(settings.label_order)
 
