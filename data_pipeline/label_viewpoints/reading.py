@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
-import json
 import os
 from typing import Any
-import zipfile
 
-from flax import traverse_util
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, UInt8
 import numpy as np
 
-from cnerf_jax.persistence import atomic_files
 from data_pipeline import class_merging
+from data_pipeline import network_files
 from data_pipeline.label_viewpoints import network
 from data_pipeline.label_viewpoints import parameters
 
-_FORMAT = 1
-_ABOUT = 'about'  # name of the JSON text in the file
 _AT_ONCE = 16  # maps a call, so that it compiles once and takes little memory
 # Faces have a nose of 2% of the picture and eyes of .4%; less than a tenth of both is no face.
 _LEAST_NOSE, _LEAST_EYES = 2e-3, 4e-4
@@ -128,25 +122,11 @@ def _has_face(classes: np.ndarray) -> np.ndarray:
 @functools.cache
 def load(path: str | os.PathLike = parameters.SHIPPED) -> Reader:
   """The reader of a file that `save` wrote; by default the shipped one. ValueError in one line if it holds no such network."""
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      arrays = dict(file)
-    about = json.loads(str(arrays.pop(_ABOUT)))
-    if about['format'] != _FORMAT:
-      raise ValueError(f'format {about["format"]}, not {_FORMAT}')
-    params = traverse_util.unflatten_dict({name: jnp.asarray(value, jnp.float32) for name, value in arrays.items()}, sep='/')
-    expected = jax.eval_shape(network.init, jax.random.key(0))
-    if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, expected):
-      raise ValueError('arrays of other shapes')
-  except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-    raise ValueError(f'{path} holds no network that reads label maps ({atomic_files.one_line(error)}); '
-                     'give a file that python -m data_pipeline.label_viewpoints train wrote') from error
+  expected = jax.eval_shape(network.init, jax.random.key(0))
+  params, about = network_files.load(path, expected, 'reads label maps', 'python -m data_pipeline.label_viewpoints train')
   return Reader(params, about)
 
 
 def save(path: str | os.PathLike, params: Any, about: dict[str, Any]) -> None:
-  """Writes parameters, rounded to float16, and what is to be known of them; OSError in one line if it can't be done."""
-  arrays = {name: np.asarray(leaf, np.float16) for name, leaf in traverse_util.flatten_dict(dict(params), sep='/').items()}
-  buffer = io.BytesIO()
-  np.savez_compressed(buffer, **{_ABOUT: np.array(json.dumps({'format': _FORMAT, **about}))}, **arrays)
-  atomic_files.write_bytes(path, buffer.getvalue())
+  """Writes parameters and what is to be known of them; OSError in one line if it can't be done."""
+  network_files.save(path, params, about)

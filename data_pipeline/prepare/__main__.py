@@ -22,7 +22,8 @@ Turns portraits and their label maps into records to train on, and tells what is
   A folder of photographs and a folder of label maps with the same names, cropped as FFHQ is:
     python -m data_pipeline.prepare photos DATA --labels labels --align
 
-  Photographs alone, with your own face parser:
+  Photographs alone; label maps are read off them by the shipped face parser, or by one of your own:
+    python -m data_pipeline.prepare photos DATA --parser people
     python -m data_pipeline.prepare photos DATA --parser bisenet.onnx --label-order bisenet
 
 Then look at DATA/report/index.html (needs: pip install -e .[report]), and train:
@@ -63,7 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
   result.add_argument('--validation', metavar='FRACTION', type=float, default=0.05, help='of the images, kept out of training (default: 0.05)')
 
   parse = parser.add_argument_group('a face parser instead of label maps')
-  parse.add_argument('--parser', metavar='MODEL.onnx', help='512 x 512 RGB in, 19 logits a pixel out; needs: pip install onnxruntime')
+  parse.add_argument('--parser', metavar='PARSER', help=f'{parser_lib.SHIPPED}: the shipped one, trained on synthetic people; or MODEL.onnx, '
+                     '512 x 512 RGB in, 19 logits a pixel out, which needs: pip install onnxruntime')
   parse.add_argument('--parser-mean', metavar='C', type=float, nargs=3, default=parser_lib.IMAGENET_MEAN,
                      help='subtracted from colours in 0..1 (default: ImageNet\'s)')
   parse.add_argument('--parser-std', metavar='C', type=float, nargs=3, default=parser_lib.IMAGENET_STD, help='divided by, likewise')

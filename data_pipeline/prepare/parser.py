@@ -1,7 +1,7 @@
-"""Label maps from a face parser that the user supplies: an ONNX model, 512 x 512 RGB in, 19 logits a pixel out.
+"""Label maps from a face parser: the shipped one, or one that the user supplies, an ONNX model, 512 x 512 RGB in, 19 logits a pixel out.
 
-The maps are written as PNG below the output, one an image, so that a second run parses only what the first has not. onnxruntime is
-an optional dependency: `pip install onnxruntime`.
+The maps are written as PNG below the output, one an image, so that a second run parses only what the first has not. For models of the
+user's, onnxruntime is an optional dependency: `pip install onnxruntime`.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import pathlib
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -25,6 +26,7 @@ from data_pipeline.prepare import resizing
 
 INPUT_SIDE = 512
 NUM_LOGITS = 19
+SHIPPED = 'people'  # the name of `data_pipeline.face_parser`, which is trained on people, where others have a path
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -33,7 +35,7 @@ class ParserOptions:
   """How a model is to be asked.
 
   Attributes:
-    model: path of the ONNX file.
+    model: path of the ONNX file, or SHIPPED.
     mean: of each colour in [0, 1], subtracted.
     std: of each colour, divided by.
     batch_size: images at once; a model with a batch size of its own keeps it.
@@ -45,10 +47,34 @@ class ParserOptions:
   batch_size: int = 8
 
 
-class Parser:
+class Parser(Protocol):
   """A face parser.
 
   Attributes:
+    batch_size: images at once.
+    fingerprint: hash of all that its label maps depend on.
+  """
+
+  batch_size: int
+  fingerprint: str
+
+  def parse(self, images: UInt8[np.ndarray, 'batch 512 512 3']) -> UInt8[np.ndarray, 'batch height width']:
+    """Integers of some label order, 0 to 18, of some images."""
+
+
+def load(options: ParserOptions) -> Parser:
+  """The parser that options name; ValueError in one line if it can't be had."""
+  if options.model != SHIPPED:
+    return OnnxParser(options)
+  from data_pipeline.face_parser import parsing  # pylint: disable=g-import-not-at-top
+  return parsing.load()
+
+
+class OnnxParser:
+  """A face parser of the user's.
+
+  Attributes:
+    batch_size: images at once.
     fingerprint: hash of the model's bytes and the options.
   """
 
@@ -69,7 +95,7 @@ class Parser:
       self._session = onnxruntime.InferenceSession(content, session_options, providers=['CPUExecutionProvider'])
     except Exception as error:  # onnxruntime has errors of its own for every kind of damage
       words = getattr(error, 'strerror', None) or atomic_files.one_line(error)
-      raise ValueError(f'--parser {options.model} is no ONNX model that can be loaded ({words}); give the path of one') from error
+      raise ValueError(f'--parser {options.model} is no ONNX model that can be loaded ({words}); give the path of one, or {SHIPPED}') from error
     self._options = options
     self._input = self._session.get_inputs()[0]
     shape = self._input.shape

@@ -151,10 +151,13 @@ def _check(settings: Settings) -> tuple[str, label_orders.LabelOrder]:
   if not 0 <= settings.validation_fraction < 1:
     raise ValueError(f'--validation {settings.validation_fraction} must be a fraction of the images, at least 0 and below 1')
   layout = layouts.detect(settings.input) if settings.layout == 'auto' else settings.layout
+  if settings.parser is not None and settings.parser.model == parser_lib.SHIPPED and settings.label_order != label_orders.CELEBAMASK_HQ.name:
+    raise ValueError(f'--parser {parser_lib.SHIPPED} gives labels in the order {label_orders.CELEBAMASK_HQ.name}; leave --label-order out')
   if settings.parser is not None and settings.labels is not None:
     raise ValueError('--labels and --parser both make label maps; give one of them')
   if layout != 'celebamask-hq' and settings.labels is None and settings.parser is None:
-    raise ValueError(f'layout {layout} has no label maps of its own; give --labels FOLDER, or --parser MODEL.onnx to make them')
+    raise ValueError(f'layout {layout} has no label maps of its own; give --labels FOLDER, or --parser {parser_lib.SHIPPED} '
+                     '(or MODEL.onnx) to make them')
   own_masks = layout == 'celebamask-hq' and settings.labels is None and settings.parser is None
   return layout, label_orders.CELEBAMASK_HQ if own_masks else label_orders.label_order(settings.label_order)
 
@@ -217,7 +220,7 @@ def _labelled(settings: Settings, listing: layouts.Listing, order: label_orders.
   chosen = candidates[::step]
   if settings.parser is None:
     return candidates, '', _check_order(chosen, order, settings.max_pixels)
-  parser = parser_lib.Parser(settings.parser)
+  parser = parser_lib.load(settings.parser)
   folder = work / f'labels-{parser.fingerprint}'
   try:
     sample = parser_lib.with_label_maps(chosen, parser, folder, settings.max_pixels, 'parse a sample')

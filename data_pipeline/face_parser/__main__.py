@@ -1,0 +1,163 @@
+"""Label maps of photographs from the command line: `python -m data_pipeline.face_parser --help`."""
+
+import argparse
+import concurrent.futures
+import io
+import os
+import pathlib
+import sys
+
+import numpy as np
+from PIL import Image
+import tqdm
+
+from cnerf_jax import semantics
+from cnerf_jax.evaluation import agreement
+from cnerf_jax.persistence import atomic_files
+from data_pipeline import class_merging
+from data_pipeline.face_parser import network
+from data_pipeline.face_parser import parameters as parameters_lib
+from data_pipeline.face_parser import parsing
+from data_pipeline.face_parser import training
+from data_pipeline.prepare import decoding
+from data_pipeline.prepare import faults
+
+_DESCRIPTION = """\
+Reads label maps (hair, skin, eyes, ...) off photographs that are framed as portraits.
+
+  Label maps of a folder of photographs, PNGs of the 19 CelebAMask-HQ integers with the same names:
+    python -m data_pipeline.face_parser parse PHOTOS LABELS
+
+  How the network that does it was trained (an hour on two cores):
+    python -m data_pipeline.people export PEOPLE --count 8000 --size 128 --seed 11
+    python -m data_pipeline.face_parser train PEOPLE parameters.npz
+
+python -m data_pipeline.prepare does the first with --parser people; docs/data.md has the rest.
+"""
+_HELD_OUT = 40  # the last of so many equal parts of the portraits tells how accurate the others have made it
+_SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp')
+
+
+def make_parser() -> argparse.ArgumentParser:
+  """The command line."""
+  parser = argparse.ArgumentParser(
+      prog='python -m data_pipeline.face_parser', description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+  commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+  parse = commands.add_parser('parse', help='label maps of a folder of photographs')
+  parse.add_argument('photos', metavar='PHOTOS', help='folder of images')
+  parse.add_argument('labels', metavar='LABELS', help='folder for label maps, NAME.png each; what is there is not written again')
+  parse.add_argument('--parameters', metavar='FILE.npz', default=str(parameters_lib.SHIPPED), help='of another network than the shipped one')
+  train = commands.add_parser('train', help='train the network on an export of people')
+  train.add_argument('export', metavar='PEOPLE', help='folder that `python -m data_pipeline.people export` wrote, of 128 pixels or more')
+  train.add_argument('output', metavar='FILE.npz', help='where to write the parameters')
+  train.add_argument('--steps', type=int, default=2_400, help='of training (default: 2400)')
+  train.add_argument('--batch-size', type=int, default=16, help='portraits a step (default: 16)')
+  train.add_argument('--seed', type=int, default=0, help='of parameters and draws (default: 0)')
+  return parser
+
+
+def parse_folder(photos: str, labels: str, parameters: str) -> None:
+  """Writes a label map for each photograph, and says which can't be read."""
+  parser, paths, output = parsing.load(parameters), _pictures(photos), pathlib.Path(labels).expanduser()
+  try:
+    output.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise atomic_files.explained(error, 'write to', output) from error
+  missing = [path for path in paths if not (output / f'{path.stem}.png').exists()]
+  refused = []
+  with tqdm.tqdm(total=len(missing), unit=' photographs') as progress:
+    for start in range(0, len(missing), parser.batch_size):
+      chunk, images = missing[start:start + parser.batch_size], {}
+      for path in chunk:
+        try:
+          images[path] = _photograph(path)
+        except faults.Refused as error:
+          refused.append(f'{path.name}: {error}')
+      for path, found in zip(images, parser.parse(np.stack(list(images.values()))) if images else ()):
+        buffer = io.BytesIO()
+        Image.fromarray(found).save(buffer, 'PNG')
+        atomic_files.write_bytes(output / f'{path.stem}.png', buffer.getvalue())
+      progress.update(len(chunk))
+  print(f'{len(paths) - len(refused)} label maps in {labels}')
+  for line in refused:
+    print(f'refused: {line}')
+
+
+def train(export: str, output: str, steps: int, batch_size: int, seed: int) -> None:
+  """Trains on an export, and says how accurate the network is on portraits that it has not seen."""
+  for name, value in (('steps', steps), ('batch-size', batch_size)):
+    if value < 1:
+      raise ValueError(f'--{name} {value} must be at least 1')
+  images, labels = read_export(export)
+  held_out = np.arange(len(images)) >= len(images) - max(1, len(images) // _HELD_OUT)
+  with tqdm.tqdm(total=steps, unit=' steps') as progress:
+    def on_step(step, loss):
+      progress.update()
+      if step % 20 == 0:
+        progress.set_postfix(loss=f'{float(loss):.3f}')
+    params = training.train(images[~held_out], labels[~held_out], steps=steps, batch_size=batch_size, seed=seed, on_step=on_step)
+  found = parsing.FaceParser(params).parse(images[held_out])[:, ::2, ::2]
+  merge = lambda maps: class_merging.merge_celebamask_hq(maps, semantics.FFHQ12).astype(np.int64)
+  iou = agreement.class_iou(merge(found), merge(labels[held_out]), semantics.FFHQ12.num_classes)
+  rows = {name: round(float(value), 3) for name, value in zip(semantics.FFHQ12.classes, iou) if np.isfinite(value)}
+  parsing.save(output, params, dict(
+      trained_on=f'{int((~held_out).sum())} synthetic people', steps=steps, batch_size=batch_size, seed=seed, held_out=rows))
+  print('intersection over union on people that it has not seen: ' + ', '.join(f'{name} {value:.2f}' for name, value in rows.items()))
+  print(f'parameters in {output} ({pathlib.Path(output).stat().st_size / 1000:.0f} kB)')
+
+
+def read_export(export: str) -> tuple[np.ndarray, np.ndarray]:
+  """Images and label maps of an export, at the network's size; ValueError in one line if they are not there."""
+  folder = pathlib.Path(export).expanduser()
+  images = sorted((folder / 'images').glob('*.jpg'))
+  if len(images) < 2:
+    raise ValueError(f'{len(images)} images in {folder / "images"}; give the folder of python -m data_pipeline.people export')
+
+  def read(path):
+    try:
+      with Image.open(path) as image, Image.open(folder / 'labels' / f'{path.stem}.png') as labels:
+        if min(image.size) < network.SIZE or image.size[0] != image.size[1] or labels.size != image.size:
+          raise ValueError(f'{path} has {image.size[0]}x{image.size[1]} pixels; give an export of --size {network.SIZE} or more')
+        side = (network.SIZE, network.SIZE)
+        return np.asarray(image.resize(side, Image.Resampling.BOX)), np.asarray(labels.resize(side, Image.Resampling.NEAREST), np.uint8)
+    except OSError as error:
+      raise ValueError(f'{path} is no portrait with a label map ({error})') from error
+
+  with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, tqdm.tqdm(total=len(images), unit=' portraits') as progress:
+    pairs = []
+    for pair in pool.map(read, images):
+      pairs.append(pair)
+      progress.update()
+  return np.stack([image for image, _ in pairs]), np.stack([labels for _, labels in pairs])
+
+
+def _pictures(folder: str) -> list[pathlib.Path]:
+  paths = sorted(path for path in pathlib.Path(folder).expanduser().glob('*') if path.suffix.lower() in _SUFFIXES)
+  if not paths:
+    raise ValueError(f'no image ({", ".join(_SUFFIXES)}) in {folder}; give a folder of them')
+  return paths
+
+
+def _photograph(path: pathlib.Path) -> np.ndarray:
+  """A photograph at twice the network's size; `faults.Refused` if it can't be read."""
+  image, _ = decoding.read_image(str(path), decoding.MAX_PIXELS)
+  side = (2 * network.SIZE, 2 * network.SIZE)
+  return np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def main(arguments: list[str] | None = None) -> int:
+  """Runs the command line; returns the exit code."""
+  options = vars(make_parser().parse_args(arguments))
+  command = {'parse': parse_folder, 'train': train}[options.pop('command')]
+  try:
+    command(**options)
+  except (ValueError, OSError) as error:
+    print(f'error: {error}', file=sys.stderr)
+    return 1
+  except KeyboardInterrupt:
+    return 130
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())
