@@ -11,10 +11,8 @@ import numpy as np
 from PIL import Image
 import tqdm
 
-from cnerf_jax import semantics
-from cnerf_jax.evaluation import agreement
 from cnerf_jax.persistence import atomic_files
-from data_pipeline import class_merging
+from data_pipeline.face_parser import accuracy
 from data_pipeline.face_parser import network
 from data_pipeline.face_parser import parameters as parameters_lib
 from data_pipeline.face_parser import parsing
@@ -97,9 +95,7 @@ def train(export: str, output: str, steps: int, batch_size: int, seed: int) -> N
         progress.set_postfix(loss=f'{float(loss):.3f}')
     params = training.train(images[~held_out], labels[~held_out], steps=steps, batch_size=batch_size, seed=seed, on_step=on_step)
   found = parsing.FaceParser(params).parse(images[held_out])[:, ::2, ::2]
-  merge = lambda maps: class_merging.merge_celebamask_hq(maps, semantics.FFHQ12).astype(np.int64)
-  iou = agreement.class_iou(merge(found), merge(labels[held_out]), semantics.FFHQ12.num_classes)
-  rows = {name: round(float(value), 3) for name, value in zip(semantics.FFHQ12.classes, iou) if np.isfinite(value)}
+  rows = {name: round(value, 3) for name, value in accuracy.intersection_over_union(found, labels[held_out]).items()}
   parsing.save(output, params, dict(
       trained_on=f'{int((~held_out).sum())} synthetic people', steps=steps, batch_size=batch_size, seed=seed, held_out=rows))
   print('intersection over union on people that it has not seen: ' + ', '.join(f'{name} {value:.2f}' for name, value in rows.items()))

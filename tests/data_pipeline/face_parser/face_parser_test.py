@@ -9,6 +9,7 @@ import pytest
 from data_pipeline import stored_records
 from data_pipeline import vocabularies
 from data_pipeline.face_parser import __main__ as command_line
+from data_pipeline.face_parser import accuracy
 from data_pipeline.face_parser import augmentation
 from data_pipeline.face_parser import network
 from data_pipeline.face_parser import parsing
@@ -189,3 +190,12 @@ def test_specks_of_hats_and_glasses_are_something_else():
   found = np.asarray(parsing.without_specks(jnp.asarray(logits)).argmax(axis=-1))
   assert (found[0] == LABEL['hair']).all()
   assert (found[1, :2] == LABEL['hat']).all() and (found[1, 2:] == LABEL['hair']).all()
+
+
+def test_intersection_over_union_by_hand():
+  """Protects the figures that are stored: a third of two halves that overlap by half, none of a class that nobody shows."""
+  known = np.full((1, 4, 4), LABEL['hair'], np.uint8)
+  known[:, :2] = LABEL['skin']
+  found = np.full((1, 4, 4), LABEL['hair'], np.uint8)
+  found[:, 1:3] = LABEL['skin']
+  assert accuracy.intersection_over_union(found, known) == dict(skin=1 / 3, hair=1 / 3)
