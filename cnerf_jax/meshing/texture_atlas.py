@@ -20,7 +20,7 @@ from cnerf_jax.meshing import triangles as triangles_lib
 
 SIZES = (64, 4096)  # texels of a side
 _PADDING = 2  # texels between charts
-_ROWS = 256  # of texels that are coloured at once
+_AT_ONCE = 2**17  # texels that are coloured together, which bounds memory whatever the size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,8 +67,9 @@ def bake(
   corners = np.concatenate([uv * [1, -1] + [0, 1], np.ones((len(uv), 1)) / size], axis=-1) * size  # column, row, depth 1
   raster = rasterizing.rasterize_projected(corners[faces], image_size=size)
   image, covered = np.zeros((size, size, 3), np.uint8), raster.silhouette
-  for start in range(0, size, _ROWS):  # memory of some rows, not of the picture
-    rows = slice(start, start + _ROWS)
+  at_once = _AT_ONCE // size
+  for start in range(0, size, at_once):
+    rows = slice(start, start + at_once)
     here = covered[rows]
     if here.any():
       corner_of = triangles.faces[raster.face[rows][here]]
