@@ -9,6 +9,7 @@ paper at 64x64 pixels (24 even samples a ray, 24 by importance):
   warped_error           the mesh's points of a view, moved into the next one, against the depth rendered there: median, relative
   splats_psnr            50,000 splats of the mesh against the picture, where its mask is head (> .9): dB, mean of the views
   mesh_psnr              the same of the mesh's colours
+  texture_psnr           the same of its texture, with --texture=TEXELS of a side; texture_seconds more
 
 Depths are about 1, those of a head within .9 and 1.1: a relative error of .01 is a twentieth of a head. With --dense also the mesh of a field
 asked at every point of the grid, and whether its triangles are the same. Prints a table; appended to --output as JSON.
@@ -31,6 +32,7 @@ from cnerf_jax.meshing import portrait_mesh
 from cnerf_jax.meshing import rasterizing
 from cnerf_jax.meshing import splat_rendering
 from cnerf_jax.meshing import splats as splats_lib
+from cnerf_jax.meshing import texture_atlas
 
 AZIMUTHS = np.linspace(-0.45, 0.45, 10, dtype=np.float32)
 IMAGE_SIZE = 64
@@ -41,6 +43,7 @@ _MODEL = flags.DEFINE_list('model', ['portraits32', 'people64'], 'shipped models
 _SEEDS = flags.DEFINE_list('seeds', ['1'], 'people')
 _SIZE = flags.DEFINE_integer('size', portrait_mesh.RESOLUTION, 'points of the grid along a side')
 _DENSE = flags.DEFINE_bool('dense', False, 'also with a field asked at every point')
+_TEXTURE = flags.DEFINE_integer('texture', None, 'also with a texture of so many texels a side')
 _OUTPUT = flags.DEFINE_string('output', None, 'file for the JSON lines')
 
 
@@ -55,7 +58,7 @@ def compare(portrait, splats, cameras, renderings, background: int) -> dict[str,
   """How near a mesh and its splats are to renderings of the same views."""
   rasters = [rasterizing.rasterize(portrait.triangles, camera, image_size=IMAGE_SIZE) for camera in cameras]
   opacity = [1 - rendering.semantic_mask[..., background] for rendering in renderings]
-  shared, union, depth, warped, of_splats, of_mesh = 0, 0, [], [], [], []
+  shared, union, depth, warped, of_splats, of_mesh, of_texture = 0, 0, [], [], [], [], []
   for i, (camera, raster, head) in enumerate(zip(cameras, rasters, opacity)):
     inside, rendered = head > 0.5, renderings[i]
     shared, union = shared + (inside & raster.silhouette).sum(), union + (inside | raster.silhouette).sum()
@@ -68,7 +71,10 @@ def compare(portrait, splats, cameras, renderings, background: int) -> dict[str,
     splatted = splat_rendering.render(splats, camera, image_size=IMAGE_SIZE)
     of_splats.append(psnr(splatted[both][:, :3] + 0.5 * (1 - splatted[both][:, 3:]), rgb[both]))
     of_mesh.append(psnr(raster.interpolate(portrait.triangles, portrait.colors)[both], rgb[both]))
-  return dict(
+    if portrait.texture is not None:
+      of_texture.append(psnr(texture_atlas.sample(portrait.texture, raster)[both], rgb[both]))
+  more = dict(texture_psnr=float(np.mean(of_texture))) if of_texture else {}
+  return more | dict(
       silhouette_iou=float(shared / union), depth_error=float(np.median(np.concatenate(depth))),
       warped_error=float(np.median(np.concatenate(warped))), splats_psnr=float(np.mean(of_splats)), mesh_psnr=float(np.mean(of_mesh)))
 
@@ -88,7 +94,7 @@ def psnr(image, reference) -> float:
   return float(-10 * np.log10(np.mean((np.asarray(image) - reference)**2)))
 
 
-def measure(name: str, seed: int, size: int, dense: bool) -> dict[str, object]:
+def measure(name: str, seed: int, size: int, dense: bool, texture: int | None = None) -> dict[str, object]:
   """All figures of one person."""
   model = models.load(name)
   styles = model.draw_styles(jax.random.key(seed), 1)[0]
@@ -98,6 +104,12 @@ def measure(name: str, seed: int, size: int, dense: bool) -> dict[str, object]:
   found = dict(
       model=name, seed=seed, size=size, seconds=time.perf_counter() - started, cpu_seconds=time.process_time() - processor,
       peak_gib=machine.peak_resident_gib(), load=os.getloadavg()[0], faces=len(portrait.triangles.faces))
+  if texture is not None:
+    started, processor = time.perf_counter(), time.process_time()
+    portrait = portrait_mesh.mesh(model, styles, resolution=size, texture=texture).whole
+    found |= dict(
+        texture=texture, texture_seconds=time.perf_counter() - started - found['seconds'],
+        texture_cpu_seconds=time.process_time() - processor - found['cpu_seconds'])
   cameras = [camera_lib.orbit(azimuth, np.float32(0)) for azimuth in AZIMUTHS]
   background = portrait_mesh.class_names(model).index(portrait_mesh.BACKGROUND)
   splats = splats_lib.from_mesh(portrait, count=splats_lib.COUNT, seed=seed)
@@ -117,12 +129,13 @@ def main(argv):
   rows = []
   for name in _MODEL.value:
     for seed in _SEEDS.value:
-      rows.append(measure(name, int(seed), _SIZE.value, _DENSE.value))
+      rows.append(measure(name, int(seed), _SIZE.value, _DENSE.value, _TEXTURE.value))
       machine.report(rows[-1], _OUTPUT.value and pathlib.Path(_OUTPUT.value))
       print(flush=True)
-  print(f'{"person":16}' + ''.join(f'{column:>15}' for column in _COLUMNS))
+  columns = _COLUMNS + (('texture_psnr', 'texture_seconds') if _TEXTURE.value else ())
+  print(f'{"person":16}' + ''.join(f'{column:>15}' for column in columns))
   for row in rows:
-    print(f'{row["model"][-12:] + " " + str(row["seed"]):16}' + ''.join(f'{row[column]:>15.4g}' for column in _COLUMNS))
+    print(f'{row["model"][-12:] + " " + str(row["seed"]):16}' + ''.join(f'{row[column]:>15.4g}' for column in columns))
 
 
 if __name__ == '__main__':

@@ -104,8 +104,8 @@ def render(
     key: jitters the samples, one uniform number per ray; no jitter if None.
     classes: draw only these classes: their colour terms and masks, with the whole geometry. All if None.
     class_weights: the same as an array that may be traced: a factor on each class's colour term and mask, instead of `classes`.
-    num_importance: further samples along a ray, where the weights of the even ones are (rendering/importance_sampling.py). At equal time
-      some models are closer to many even samples so, others with more even samples (docs/gallery.md).
+    num_importance: further samples along a ray, where the weights of the even ones are and at its end
+      (rendering/importance_sampling.py): closer to many even samples than more of them in the same time (docs/gallery.md).
     num_chunks: rays are rendered in this many chunks, one after another; None chooses it so that a chunk's activations stay small,
       at any image_size.
     mesh: devices of one axis over which the rays are cut; all on one device if None. A CPU's cores count as devices after
@@ -131,7 +131,7 @@ def render(
     activations_per_ray = styles.shape[0] * max(num_samples, num_importance) * generator.num_classes * generator.width
     num_chunks, num_rays = volume_rendering.plan_chunks(num_rays, activations_per_ray)
   rays, distances = volume_rendering.pad_rays((rays, distances), num_rays * num_devices)
-  rendering = _renderer(num_chunks, num_importance, mesh)(field, rays, distances)
+  rendering = _renderer(num_chunks, num_importance, mesh)(field, rays, distances, camera.far)
   rendering = volume_rendering.drop_padding(rendering, image_size**2)
   return jax.tree.map(lambda x: x.reshape(batch_shape + (image_size, image_size) + x.shape[2:]), rendering)
 
@@ -192,13 +192,13 @@ def _flat_cameras(camera: Camera, batch_shape: tuple[int, ...]) -> Camera:
 
 
 def _renderer(num_chunks: int, num_importance: int, mesh: jax.sharding.Mesh | None) -> Callable[..., Rendering]:
-  """(field, rays, distances) → Rendering, in chunks, with the rays cut over the mesh."""
+  """(field, rays, distances, far) → Rendering, in chunks, with the rays cut over the mesh."""
   draw = functools.partial(volume_rendering.render_in_chunks, num_chunks=num_chunks, num_importance=num_importance)
   if mesh is None:
     return draw
-  over_rays = jax.sharding.PartitionSpec(None, mesh.axis_names[0])
+  whole, over_rays = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(None, mesh.axis_names[0])
   return jax.shard_map(
-      draw, mesh=mesh, in_specs=(jax.sharding.PartitionSpec(), over_rays, over_rays), out_specs=over_rays, check_vma=False)
+      draw, mesh=mesh, in_specs=(whole, over_rays, over_rays, whole), out_specs=over_rays, check_vma=False)
 
 
 def class_indices(class_set: str, names: Sequence[str]) -> list[int]:

@@ -115,7 +115,7 @@ def _common(*left_out: str) -> argparse.ArgumentParser:
       help='1 draws people as trained, 0 the mean of all; between, fewer oddities (default: 1)')
   add('--size', metavar='PIXELS', type=int, help="side of a picture (default: that of the model's training, at least 64)")
   add('--samples', metavar='N', type=int, help='even samples along a ray (default: those of training, at most 8)')
-  add('--importance', metavar='N', type=int, help='further samples around the surface (default: as many again)')
+  add('--importance', metavar='N', type=int, help="further samples, around the surface and at the ray's end (default: as many again)")
   add('--output', metavar='DIR', default='drawings', help='folder to write to (default: drawings)')
   add('--name', metavar='NAME', help='name of the file, without its ending (default: made of verb and seeds)')
   add('--overwrite', action='store_true', help='replace a picture of this name')

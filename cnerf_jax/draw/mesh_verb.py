@@ -11,19 +11,23 @@ import hashlib
 import importlib.util
 import pathlib
 
-SETTINGS = ('model', 'seed', 'truncation', 'size', 'whole', 'parts', 'background', 'splats', 'format')
+SETTINGS = ('model', 'seed', 'truncation', 'size', 'whole', 'parts', 'background', 'texture', 'splats', 'format')
 FORMATS = ('glb', 'ply', 'obj')
 SIZE = 128  # points of the grid along a side
 SIZES = (8, 1024)
+TEXTURE = 1024  # texels of a side
+TEXTURES = (64, 4096)
 SPLATS = 50_000
 MOST_SPLATS = 5_000_000
 SUMMARY = 'a person as a mesh or as splats: .glb, .ply, .obj'
 DESCRIPTION = """\
-A person as a closed surface with a colour for each vertex: the whole head, an object for each semantic class (--parts), or both
-(--whole --parts). What cameras see as background is cut off; the back of the head, which no camera of training saw, is a guess.
+A person as a closed surface with a colour for each vertex, or with a picture of its colours (--texture): the whole head, an object for each
+semantic class (--parts), or both (--whole --parts). What cameras see as background is cut off; the back of the head, which no camera of
+training saw, is a guess.
 
   python -m cnerf_jax.draw mesh --model people64 --seed 7
   python -m cnerf_jax.draw mesh --seed 1 --parts --name parts.obj
+  python -m cnerf_jax.draw mesh --model people64 --seed 7 --size 64 --texture --name light.glb
   python -m cnerf_jax.draw mesh --seed 1 --splats --name splats.ply
 
 The ending of --name decides what it is: .glb, .ply (one object) or .obj; splats are .ply. y is up, the face looks along +z, the origin is
@@ -43,6 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
   add('--whole', action='store_true', help='the whole head as one object (the default without --parts)')
   add('--parts', action='store_true', help='an object for each semantic class, a closed shell of 8 mm')
   add('--background', action='store_true', help='keep what is painted as background')
+  add('--texture', metavar='SIZE', nargs='?', type=int, const=TEXTURE,
+      help=f'colours as a picture, so many texels a side, on the whole head (.glb, .obj; {TEXTURE} if no number)')
   add('--splats', metavar='COUNT', nargs='?', type=int, const=SPLATS,
       help=f'Gaussian splats instead of triangles (.ply; {SPLATS} if no number)')
   add('--format', choices=FORMATS, help="of the file (default: the ending of --name, else glb, or ply for splats)")
@@ -75,9 +81,9 @@ def check_settings(settings: Mapping[str, object]) -> None:
   if set(settings) != set(SETTINGS):
     wrong = sorted(set(settings) ^ set(SETTINGS))
     raise ValueError(f'mesh has the settings {", ".join(SETTINGS)}; {", ".join(wrong)} are missing or too many')
-  for name, (least, most) in {'seed': (0, 2**32 - 1), 'size': SIZES, 'splats': (1, MOST_SPLATS)}.items():
+  for name, (least, most) in {'seed': (0, 2**32 - 1), 'size': SIZES, 'splats': (1, MOST_SPLATS), 'texture': TEXTURES}.items():
     value = settings[name]
-    if not (name == 'splats' and value is None) and (type(value) is not int or not least <= value <= most):
+    if not (name in ('splats', 'texture') and value is None) and (type(value) is not int or not least <= value <= most):
       raise ValueError(f'--{name} {value} must be a whole number in {least}..{most}')
   truncation = settings['truncation']
   if isinstance(truncation, bool) or not isinstance(truncation, (int, float)) or not 0 <= truncation <= 2:
@@ -93,13 +99,19 @@ def check_settings(settings: Mapping[str, object]) -> None:
                      f'splats are written to .ply, not to .{settings["format"]}; name them so, or leave --splats out')
   if settings['parts'] and settings['format'] == 'ply':
     raise ValueError('.ply can hold one object only, not a part for each class; use .glb or .obj')
-  missing = [package for package, module in (('scikit-image', 'skimage'), ('trimesh', 'trimesh')) if importlib.util.find_spec(module) is None]
+  needed = (('scikit-image', 'skimage'), ('trimesh', 'trimesh'))
+  if settings['texture'] is not None:
+    if settings['splats'] is not None or settings['parts'] or settings['format'] == 'ply':
+      raise ValueError('a texture is of the whole head, in .glb or .obj; leave --texture out, or --splats, --parts and .ply')
+    needed += (('xatlas', 'xatlas'),)
+  missing = [package for package, module in needed if importlib.util.find_spec(module) is None]
   if missing:
     raise ValueError(f"meshes need {' and '.join(missing)}; pip install -e '.[mesh]'")
 
 
 def draw(settings: Mapping[str, object], *, model_path: str | None = None, expected_parameters: str | None = None):
-  """What `check_settings` has passed, made: (model, SHA-256 of its parameters, the file's bytes, SHA-256 of its vertices, faces and colours).
+  """What `check_settings` has passed, made: (model, SHA-256 of its parameters, the file's bytes, SHA-256 of its vertices, faces and colours,
+  further files by name).
 
   Args:
     settings: of the verb, complete.
@@ -125,17 +137,18 @@ def draw(settings: Mapping[str, object], *, model_path: str | None = None, expec
   styles = model.draw_styles(jax.random.key(settings['seed']), 1, truncation=settings['truncation'])[0]
   with progress_lib.Progress(100, description='mesh') as progress:
     portrait = portrait_mesh.mesh(
-        model, styles, resolution=settings['size'], parts=settings['parts'], background=settings['background'],
+        model, styles, resolution=settings['size'], parts=settings['parts'], background=settings['background'], texture=settings['texture'],
         on_progress=lambda fraction: progress.update(round(100 * fraction)))
   if settings['splats'] is not None:
     splats = splats_lib.from_mesh(portrait.whole, count=settings['splats'], seed=settings['seed'])
-    data = splats_lib.encode(splats)
+    data, beside = splats_lib.encode(splats), {}
     arrays = [splats.positions, splats.normals, splats.colors, splats.scales]
   else:
     objects = mesh_files.objects(portrait, whole=settings['whole'], parts=settings['parts'])
-    data = mesh_files.encode(settings['format'], objects)
+    data, beside = mesh_files.encode(settings['format'], objects)
     arrays = [array for one in objects.values() for array in (one.triangles.vertices, one.triangles.faces, one.colors)]
+    arrays += [array for one in objects.values() if one.texture for array in (one.texture.image, one.texture.faces, one.texture.uv)]
   found = hashlib.sha256()
   for array in arrays:
     found.update(f'{array.dtype} {array.shape} '.encode() + array.tobytes())
-  return model, parameters, data, found.hexdigest()
+  return model, parameters, data, found.hexdigest(), beside

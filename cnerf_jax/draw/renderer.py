@@ -137,7 +137,8 @@ def _draw_rays(
   camera = jax.tree.map(lambda x: x[None], camera)
   rays = rays_lib.cast_pixel_rays(camera, pixels, image_size=image_size)
   distances = rays_lib.offset_distances(camera.near, camera.far, jnp.zeros((1, pixels.shape[0])), num_samples=num_samples)
-  rendering = volume_rendering.render_in_chunks(field, rays, distances, num_chunks=num_chunks, num_importance=num_importance)
+  rendering = volume_rendering.render_in_chunks(
+      field, rays, distances, camera.far, num_chunks=num_chunks, num_importance=num_importance)
   found = {name: getattr(rendering, name) for name in quantities if name not in _OF_SURFACE}
   if len(found) < len(quantities):
     surface = volume_rendering.find_surface(field, camera, rays, rendering, num_chunks=num_chunks)

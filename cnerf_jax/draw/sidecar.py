@@ -101,7 +101,7 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
 def software() -> dict[str, object]:
   """What pixels depend on besides settings and parameters."""
   packages = {}
-  for name in ('jax', 'jaxlib', 'numpy', 'pillow', 'av', 'scikit-image', 'trimesh'):
+  for name in ('jax', 'jaxlib', 'numpy', 'pillow', 'av', 'scikit-image', 'trimesh', 'xatlas'):
     try:
       packages[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -23,29 +23,30 @@ _POINTS_PER_CHUNK = 2**11  # of a device
 
 
 def make_query(
-    field, *, level: float, reach: float, largest_azimuth: float, largest_elevation: float,
-) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-  """(points, normals) → (rgb in [0, 1], semantic_mask) of one portrait, for any number of points.
+    field, *, reach: float, largest_azimuth: float, largest_elevation: float,
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+  """(points, normals, levels) → (rgb in [0, 1], semantic_mask) of one portrait, for any number of points.
+
+  Levels are the signed distances of the points, world units; those above `reach` count as that.
 
   Args:
     field: a `volume_rendering.Field` of a batch of one.
-    level: signed distance of the points, world units.
     reach: signed distance at which rays start, and less 0 at which they end, world units; at least a quarter of it lies outside of the points.
     largest_azimuth: of the views that the heads are told, radians.
     largest_elevation: likewise.
   """
-  above, below = max(reach - level, reach / 4), reach + level
-
-  def query(field, points_and_normals):
-    points, normals = points_and_normals[None, :, :3], points_and_normals[None, :, 3:]
+  def query(field, points_normals_and_levels):
+    points, normals, level = (points_normals_and_levels[None, :, some] for some in (slice(0, 3), slice(3, 6), slice(6, 7)))
+    level = jnp.minimum(level, reach)
+    above, below = jnp.maximum(reach - level, reach / 4), reach + level
     viewdirs = -limit_view(normals, largest_azimuth, largest_elevation)
     rays = rays_lib.Rays(origins=points + above * normals, directions=-normals, viewdirs=viewdirs)
-    distances = jnp.broadcast_to(jnp.linspace(0.0, above + below, NUM_SAMPLES), points.shape[:2] + (NUM_SAMPLES,))
+    distances = (above + below) * jnp.linspace(0.0, 1.0, NUM_SAMPLES)
     rendering = volume_rendering.render_rays(field, rays, distances)
     return (rendering.rgb[0] + 1) / 2, rendering.semantic_mask[0]
 
   of_any = point_chunks.make(query, field, size=_POINTS_PER_CHUNK)
-  return lambda points, normals: of_any(np.concatenate([points, normals], axis=-1).astype(np.float32))
+  return lambda points, normals, levels: of_any(np.concatenate([points, normals, levels[:, None]], axis=-1).astype(np.float32))
 
 
 def limit_view(normals: Float[Array, '*points 3'], largest_azimuth: float, largest_elevation: float) -> Float[Array, '*points 3']:

@@ -57,7 +57,11 @@ def rasterize(triangles: triangles_lib.Triangles, camera: camera_lib.Camera, *, 
   """
   if np.ndim(camera.focal):
     raise ValueError(f'cameras of shape {np.shape(camera.focal)}; rasterize one at a time, camera_at(cameras, i)')
-  corners = project(triangles.vertices, camera, image_size=image_size)[triangles.faces]  # [faces, corner, (column, row, depth)]
+  return rasterize_projected(project(triangles.vertices, camera, image_size=image_size)[triangles.faces], image_size=image_size)
+
+
+def rasterize_projected(corners: Float[np.ndarray, 'faces 3 3'], *, image_size: int) -> Raster:
+  """What pixels see of triangles whose corners are given as (column, row, depth), as `project` does; depths of 0 or less are not seen."""
   first = np.ceil(corners[..., :2].min(axis=1) - 0.5).clip(0).astype(int)
   last = np.floor(corners[..., :2].max(axis=1) - 0.5).clip(max=image_size - 1).astype(int)
   visible = (corners[..., 2] > 0).all(axis=1) & (last >= first).all(axis=1)

@@ -4,8 +4,7 @@ A portrait's solid is not its head. Around and behind it there is matter that is
 So the portrait is drawn from a few views within those of training, and a point belongs to the head only if it falls on the head in all of
 them. Outlines are signed distances in the picture, which makes the hull of all views nearly a signed distance, and smooth.
 
-Two things count as head although they are painted as background: pixels that the head surrounds, which would drill through it, and half
-transparent ones further than `RIM` from clear background, which a network that has seen few heads from the side leaves there.
+Pixels that the head surrounds count as head although they are painted as background: they would drill through it.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ IMAGE_SIZE = 64
 NUM_SAMPLES = 8  # even ones of a ray, and as many again where those have weight
 # views, as fractions of the largest azimuth and elevation that count as seen
 VIEWS = ((-0.75, 0.0), (-0.375, 0.0), (0.0, 0.0), (0.375, 0.0), (0.75, 0.0), (0.0, 0.75), (0.0, -0.75))
-CLEAR = 0.75  # of the background's mask: certainly background
-RIM = 1.5  # pixels around clear background within which a mask of a half is the outline
 _FINE = 4  # parts of a pixel's side, for distances
 
 
@@ -39,30 +36,27 @@ def cameras(largest_azimuth: float, largest_elevation: float) -> list[camera_lib
   return [rasterizing.camera_at(orbit, i) for i in range(len(VIEWS))]
 
 
-def find(
-    generator, params, styles, background: int, views: Sequence[camera_lib.Camera], *,
-    on_progress: Callable[[float], None] = lambda fraction: None,
-) -> Callable[[Float[np.ndarray, 'points 3']], Float[np.ndarray, 'points']]:
-  """World points → how far they are outside of the head's outlines, about world units, negative inside.
+def draw(
+    generator, params, styles, views: Sequence[camera_lib.Camera], *, on_progress: Callable[[float], None] = lambda fraction: None,
+) -> list[sampler.Rendering]:
+  """The portrait as the cameras see it, `IMAGE_SIZE` pixels wide.
 
   Args:
     generator: the module.
     params: its parameters.
     styles: [1, classes, 2, style_dim].
-    background: the background's class.
     views: cameras to draw from.
     on_progress: told the fraction that is done, in [0, 1].
   """
   devices = jax.local_devices()
   mesh = jax.sharding.Mesh(np.array(devices), ('rays',)) if len(devices) > 1 and IMAGE_SIZE**2 % len(devices) == 0 else None
-  draw = jax.jit(lambda params, styles, camera: sampler.render(
-      generator, params, styles, camera, image_size=IMAGE_SIZE, num_samples=NUM_SAMPLES, num_importance=NUM_SAMPLES,
-      mesh=mesh).semantic_mask[..., background])
-  outlines = []
+  render = jax.jit(lambda params, styles, camera: sampler.render(
+      generator, params, styles, camera, image_size=IMAGE_SIZE, num_samples=NUM_SAMPLES, num_importance=NUM_SAMPLES, mesh=mesh))
+  renderings = []
   for i, view in enumerate(views):
-    outlines.append(outline(np.asarray(draw(params, styles[0], view))))
+    renderings.append(jax.device_get(render(params, styles[0], view)))
     on_progress((i + 1) / len(views))
-  return lambda points: carve(points, outlines, views)
+  return renderings
 
 
 def outline(mask: Float[np.ndarray, 'height width']) -> Float[np.ndarray, 'fine_height fine_width']:
@@ -73,16 +67,18 @@ def outline(mask: Float[np.ndarray, 'height width']) -> Float[np.ndarray, 'fine_
   """
   ndimage = extras.load('scipy.ndimage', 'scikit-image')
   fine = ndimage.zoom(mask, _FINE, order=1, mode='nearest', grid_mode=True)
-  outside = fine > 0.5
-  if not (fine > CLEAR).any():
-    return np.full(fine.shape, -1.0, np.float32)
-  outside &= ndimage.distance_transform_edt(fine <= CLEAR) <= RIM * _FINE
-  outside = ~ndimage.binary_fill_holes(~outside)
+  outside = ~ndimage.binary_fill_holes(fine <= 0.5)
   if not outside.any() or outside.all():
     return np.full(fine.shape, 1.0 if outside.any() else -1.0, np.float32)
   distance = np.where(
       outside, ndimage.distance_transform_edt(outside) - 0.5, 0.5 - ndimage.distance_transform_edt(~outside))
   return (ndimage.gaussian_filter(distance, _FINE / 2, mode='nearest') / len(fine)).astype(np.float32)
+
+
+def inner_pixels(outline: Float[np.ndarray, 'fine_height fine_width']) -> np.ndarray:
+  """[height, width] which pixels of the picture lie inside of an outline."""
+  size = len(outline) // _FINE
+  return outline.reshape(size, _FINE, size, _FINE).mean(axis=(1, 3)) < 0
 
 
 def carve(

@@ -1,8 +1,8 @@
 """Importance sampling of a ray: further samples where the weights of the first ones say that something is seen.
 
 A first, even pass gives the weight of each sample. The surface lies somewhere between a sample without weight and the next with much of it,
-so that the mass of an interval is that of its heavier end; the further samples are quantiles of this piecewise constant density. None lies
-beyond the last even sample, where the ray ends as it did in training: what no surface stopped is seen there.
+so that the mass of an interval is that of its heavier end; the further samples are quantiles of this piecewise constant density. One of them
+lies at the ray's end: what no surface stopped is seen in the last sample, and even ones put that a whole step too near.
 """
 
 from __future__ import annotations
@@ -46,17 +46,20 @@ def quantile_distances(
 
 
 def importance_distances(
-    weights: Float[Array, '*rays samples'], distances: Float[Array, '*rays samples'], *, num_importance: int,
+    weights: Float[Array, '*rays samples'], distances: Float[Array, '*rays samples'], far: Float[Array, '*#rays'], *, num_importance: int,
 ) -> Float[Array, '*rays importance']:
   """Further distances along a ray, dense where its first samples have weight; gradients don't pass through where a sample lies.
 
   Args:
     weights: aggregation weights of the first samples.
     distances: of the first samples, increasing, world units.
-    num_importance: how many more.
+    far: where the ray ends, world units.
+    num_importance: how many more, at least 1.
 
   Returns:
-    Increasing distances between the first and the last of `distances`.
+    Increasing distances: all but one between the first and the last of `distances`, the last at `far`.
   """
-  weights, distances = lax.stop_gradient((weights, distances))
-  return quantile_distances(interval_masses(weights), distances, num_quantiles=num_importance)
+  weights, distances, far = lax.stop_gradient((weights, distances, far))
+  inner = quantile_distances(interval_masses(weights), distances, num_quantiles=num_importance - 1)
+  end = jnp.maximum(far[..., None], distances[..., -1:])
+  return jnp.concatenate([inner, jnp.broadcast_to(end, inner.shape[:-1] + (1,))], axis=-1)

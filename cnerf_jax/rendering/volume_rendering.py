@@ -79,12 +79,12 @@ def render_rays(
 
 
 def render_rays_by_importance(
-    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_importance: int
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], far: Float[Array, 'batch'], *, num_importance: int
 ) -> Rendering:
-  """`render_rays`, then `num_importance` more samples a ray where the weights are; those of both passes are aggregated together."""
+  """`render_rays`, then `num_importance` more samples a ray, where the weights are and at its end, `far`; all are aggregated together."""
   first = field.query(sample_points(rays, distances), rays.viewdirs)
   weights = sample_weights(first.sdf, field.density_beta, rays, distances)
-  further = importance_sampling.importance_distances(weights, distances, num_importance=num_importance)
+  further = importance_sampling.importance_distances(weights, distances, far[:, None], num_importance=num_importance)
   second = field.query(sample_points(rays, further), rays.viewdirs)
   both = jnp.concatenate([distances, further], axis=-1)
   order = jnp.argsort(both, axis=-1)
@@ -191,10 +191,11 @@ def map_in_chunks(function: Callable, arguments, *, num_chunks: int, axis: int =
 
 
 def render_in_chunks(
-    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], *, num_chunks: int, num_importance: int = 0,
+    field: Field, rays: rays_lib.Rays, distances: Float[Array, 'batch rays samples'], far: Float[Array, 'batch'] | None = None, *,
+    num_chunks: int, num_importance: int = 0,
 ) -> Rendering:
-  """`render_rays`, or `render_rays_by_importance`, in equal chunks of rays: the same result, with the memory of one chunk."""
-  draw = functools.partial(render_rays_by_importance, num_importance=num_importance) if num_importance else render_rays
+  """`render_rays`, or `render_rays_by_importance`, which needs `far`, in equal chunks of rays: the same result, with the memory of one."""
+  draw = functools.partial(render_rays_by_importance, far=far, num_importance=num_importance) if num_importance else render_rays
   return map_in_chunks(lambda chunk: draw(field, *chunk), (rays, distances), num_chunks=num_chunks)
 
 

@@ -1,5 +1,6 @@
 """The figures of benchmarks/meshes.py, on a sphere whose pictures are known."""
 
+import dataclasses
 import types
 
 import numpy as np
@@ -11,6 +12,7 @@ from cnerf_jax.meshing import distance_grid
 from cnerf_jax.meshing import portrait_mesh
 from cnerf_jax.meshing import rasterizing
 from cnerf_jax.meshing import splats as splats_lib
+from cnerf_jax.meshing import texture_atlas
 from cnerf_jax.meshing import triangles
 
 pytest.importorskip('skimage')
@@ -44,3 +46,15 @@ def test_a_mesh_against_its_own_pictures_and_against_a_smaller_one():
   assert found['large']['splats_psnr'] > 25
   assert found['small']['silhouette_iou'] == pytest.approx(0.81, abs=0.02)
   assert found['small']['depth_error'] == pytest.approx(0.0085, abs=0.002)
+
+
+def test_a_texture_is_compared_where_there_is_one():
+  """Protects texture_psnr: a texture of the picture's own colours is near it, none leaves the figure out."""
+  pytest.importorskip('xatlas', reason="no xatlas; pip install '.[test]'")
+  mesh = sphere(0.07)
+  texture = texture_atlas.bake(mesh.triangles, mesh.normals, lambda points, normals: (normals + 1) / 2, 256)
+  cameras = [camera_lib.orbit(np.float32(azimuth), np.float32(0)) for azimuth in (0.0, 0.4)]
+  pictures = [picture(mesh, camera) for camera in cameras]
+  splats = splats_lib.from_mesh(mesh, count=5_000)
+  found = meshes.compare(dataclasses.replace(mesh, texture=texture), splats, cameras, pictures, 0)
+  assert found['texture_psnr'] > 40 and 'texture_psnr' not in meshes.compare(mesh, splats, cameras, pictures, 0)

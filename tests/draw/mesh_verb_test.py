@@ -20,9 +20,12 @@ def run(capsys, *arguments):
 
 
 @pytest.mark.parametrize('name, options', [
-    ('head.glb', []), ('head.ply', []), ('both.obj', ['--whole', '--parts']), ('parts.glb', ['--parts']), ('splats.ply', ['--splats', '500'])])
+    ('head.glb', []), ('head.ply', []), ('both.obj', ['--whole', '--parts']), ('parts.glb', ['--parts']), ('splats.ply', ['--splats', '500']),
+    ('textured.obj', ['--texture', '64'])])
 def test_a_file_is_written_and_made_again(capsys, model_file, tmp_path, name, options):
   """Protects the ending that decides, and the JSON: all settings, a command, and the same bytes again in another folder."""
+  if '--texture' in options:
+    pytest.importorskip('xatlas', reason="no xatlas; pip install '.[test]'")
   arguments = ['mesh', '--model', model_file, '--seed', 2, '--size', 20, '--background', '--output', tmp_path, '--name', name, *options]
   assert run(capsys, *arguments)[0] == 0
   path = tmp_path / name
@@ -34,10 +37,14 @@ def test_a_file_is_written_and_made_again(capsys, model_file, tmp_path, name, op
     assert all(one.is_watertight for one in trimesh.load(path, process=False, force='scene').geometry.values())
   else:
     names = [line.split()[1] for line in path.read_text().splitlines() if line.startswith('o ')]
-    assert names[0] == 'head' and len(names) == len(set(names)) > 1
+    assert names[0] == 'head' and len(names) == len(set(names)) and (len(names) > 1) == ('--parts' in options)
   code, said, _ = run(capsys, 'repeat', path.with_suffix('.json'), '--output', tmp_path / 'again')
   assert code == 0 and 'the same bit for bit' in said
   assert (tmp_path / 'again' / name).read_bytes() == path.read_bytes()
+  if '--texture' in options:
+    assert len(record['beside']) == 2
+    for beside in record['beside']:
+      assert (tmp_path / 'again' / beside).read_bytes() == (tmp_path / beside).read_bytes()
   code, _, error = run(capsys, *arguments)
   assert code == 1 and 'exists; --overwrite replaces it' in error
 
@@ -51,6 +58,9 @@ def test_a_file_is_written_and_made_again(capsys, model_file, tmp_path, name, op
     (['--parts', '--name', 'parts.ply'], 'one object only'),
     (['--splats', '--parts'], 'splats have no parts'),
     (['--splats', '--format', 'obj'], 'splats are written to .ply'),
+    (['--texture', '8'], '--texture 8 must be a whole number in 64..4096'),
+    (['--texture', '--parts'], 'a texture is of the whole head'),
+    (['--texture', '--format', 'ply'], 'a texture is of the whole head, in .glb or .obj'),
     (['--splats', '0'], '--splats 0 must be a whole number in 1..'),
     (['--model', 'nobody'], 'no model nobody'),
 ])
@@ -63,13 +73,15 @@ def test_a_refusal_is_one_line_before_any_work(capsys, monkeypatch, tmp_path, op
   assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('module, package', [('skimage', 'scikit-image'), ('trimesh', 'trimesh')])
-def test_a_missing_package_is_named_with_its_extra(capsys, monkeypatch, tmp_path, module, package):
+@pytest.mark.parametrize('module, package, options', [
+    ('skimage', 'scikit-image', []), ('trimesh', 'trimesh', []), ('xatlas', 'xatlas', ['--texture'])],
+    ids=['scikit-image', 'trimesh', 'xatlas'])
+def test_a_missing_package_is_named_with_its_extra(capsys, monkeypatch, tmp_path, module, package, options):
   """Protects those who installed the package without the extra."""
   import importlib.util
   found = importlib.util.find_spec
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *more: None if name == module else found(name, *more))
-  code, _, error = run(capsys, 'mesh', '--output', tmp_path)
+  code, _, error = run(capsys, 'mesh', '--output', tmp_path, *options)
   assert code == 1 and error == f"error: meshes need {package}; pip install -e '.[mesh]'"
 
 

@@ -81,7 +81,7 @@ def test_parts_are_closed_and_add_up_to_the_shell():
   assert sum(one.volume for one in shells) == pytest.approx(shell, rel=0.05)
   objects = {name: portrait_mesh.ColoredMesh(
       one, triangles.vertex_normals(one), np.zeros_like(one.vertices), np.zeros(len(one.vertices), int)) for name, one in zip('abc', shells)}
-  lines = mesh_files.encode('obj', objects).decode().splitlines()
+  lines = mesh_files.encode('obj', objects)[0].decode().splitlines()
   starts = [i for i, line in enumerate(lines) if line.startswith('o ')] + [len(lines)]
   before = 1
   for one, start, end in zip(shells, starts, starts[1:]):
