@@ -128,6 +128,7 @@ def mesh(
                      'is background; draw other styles, give a box where the head is, or keep the background (background=True, --background)')
   if hidden is not None:
     surface = visual_hull.seen_pieces(surface, views)
+    surface = triangles_lib.smoothed(surface)
   query = point_query(model, field, level_of)
   seen = _see(surface, query)
   seen = seen if hidden is None else _repainted(seen, seen, hidden)

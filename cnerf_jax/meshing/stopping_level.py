@@ -25,8 +25,8 @@ LEAST_IN_BETAS = 1.0  # of a level: further in, a field that was trained with fe
 LARGEST_IN_BETAS = 8.0  # of a level: further out, density is less than a thousandth of what it is inside
 MARGIN_IN_PIXELS = 1.5  # more for rays that miss, so that neither smoothing nor the gap between two rays opens a hole
 _STEPS = 48  # of a ray
-_NEIGHBOURS = 24  # stops whose levels a point averages
-_WIDTH_IN_PIXELS = 1.5  # standard deviation of their weights
+_NEIGHBOURS = 48  # stops whose levels a point averages
+_WIDTH_IN_PIXELS = 2.5  # standard deviation of their weights
 _LINKS = 16  # stops that a stop hands its level on to
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from cnerf_jax.meshing import distance_grid
 from cnerf_jax.meshing import extras
 
+SMOOTHING_STEPS = 6
 SMALLEST_PIECE = 0.01  # of the volume of the largest: earrings stay, specks that no camera of training saw go
 
 
@@ -109,3 +110,11 @@ def vertex_normals(triangles: Triangles) -> Float[np.ndarray, 'vertices 3']:
   for i in range(3):
     np.add.at(normals, triangles.faces[:, i], areas)
   return (normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-30)).astype(np.float32)
+
+
+def smoothed(surface: Triangles, steps: int = SMOOTHING_STEPS) -> Triangles:
+  """The surface without what is as small as its triangles (Taubin 1995): each step shrinks it, and grows it again."""
+  trimesh = extras.load('trimesh', 'trimesh')
+  whole = trimesh.Trimesh(surface.vertices, surface.faces, process=False)
+  trimesh.smoothing.filter_taubin(whole, iterations=2 * steps)
+  return dataclasses.replace(surface, vertices=np.asarray(whole.vertices, np.float32))

@@ -71,7 +71,7 @@ def test_levels_between_stops_are_bounds_of_little_slope():
   level = stopping_level.interpolate(stopping_level.Stops(points, levels, pixel=0.0033, least=0.001))
   line = np.linspace(points[peak], points[peak] + [0.05, 0, 0.01], 500)
   found = level(line)
-  assert found[0] > 0.025 and found[-1] == np.float32(0.001)
+  assert found[0] > 0.023 and found[-1] == np.float32(0.001)
   assert np.abs(np.diff(found)).max() < np.linalg.norm(line[1] - line[0]) + 3e-4, 'no folds, but for where other neighbours are asked'
   assert (level(np.full((3, 3), 9.0)) == np.float32(0.001)).all()
   empty = stopping_level.Stops(np.zeros((0, 3)), np.zeros(0), pixel=0.0033, least=0.001)
