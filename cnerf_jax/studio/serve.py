@@ -26,33 +26,15 @@ from cnerf_jax.persistence import atomic_files
 from cnerf_jax.studio import description
 from cnerf_jax.studio import drawing
 from cnerf_jax.studio import messages
+from cnerf_jax.studio import pages as pages_lib
 from cnerf_jax.studio import turns as turns_lib
 
 MOST_PAGES = 128
 LARGEST_MESSAGE = 2**18  # bytes
-MOST_UNSENT = 8  # answers that a page has not taken; later ones are dropped, and it is told so
 SECONDS_BETWEEN_LOOKS = 5.0
 COOKIE = 'cnerf_jax_studio'
 _TYPES = {'html': 'text/html', 'css': 'text/css', 'js': 'text/javascript'}
 _LATE = 'dropped'  # the error of what was not drawn because newer things came
-
-
-class Page:
-  """A page that is connected: its socket, and what is to be sent to it."""
-
-  def __init__(self, socket: websockets.WebSocket):
-    self.socket = socket
-    self._unsent: asyncio.Queue[bytes | str] = asyncio.Queue(MOST_UNSENT)
-
-  def send(self, data: bytes | dict) -> None:
-    """Lets an answer wait to be sent; drops it if the page has not taken so many."""
-    with contextlib.suppress(asyncio.QueueFull):
-      self._unsent.put_nowait(data if isinstance(data, bytes) else json.dumps(data))
-
-  async def keep_sending(self) -> None:
-    while True:
-      data = await self._unsent.get()
-      await (self.socket.send_bytes(data) if isinstance(data, bytes) else self.socket.send_text(data))
 
 
 class Studio:
@@ -60,8 +42,8 @@ class Studio:
 
   def __init__(self, drawer: drawing.Drawer, token: str | None):
     self.drawer = drawer
-    self.turns = turns_lib.Turns()
-    self.pages: set[Page] = set()
+    self.turns = turns_lib.Turns(is_ready=lambda page: page.has_room)
+    self.pages: set[pages_lib.Page] = set()
     self._token = token
     self._sources = description.sources()
 
@@ -107,21 +89,30 @@ class Studio:
       await socket.close(code=1013)
       return
     await socket.accept()
-    page = Page(socket)
+    page = pages_lib.Page(socket, self.turns.look_again)
     self.pages.add(page)
-    sending = asyncio.create_task(page.keep_sending())
+    tasks = [asyncio.create_task(task) for task in (page.keep_sending(), self._listen(page))]
     try:
-      await self._listen(page)
-    except (websockets.WebSocketDisconnect, RuntimeError, KeyError):
-      pass  # it has gone, or speaks bytes
+      await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-      sending.cancel()
       self.pages.discard(page)
       self.turns.forget(page)
+      for task in tasks:
+        task.cancel()
+      for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Exception) and not isinstance(ended, (websockets.WebSocketDisconnect, OSError)):
+          logging.error('a page ended: %s', atomic_files.one_line(ended))
 
-  async def _listen(self, page: Page) -> None:
+  async def _listen(self, page: pages_lib.Page) -> None:
     while True:
-      text = await page.socket.receive_text()
+      await page.wait_for_room()
+      message = await page.socket.receive()
+      if message['type'] == 'websocket.disconnect':
+        return
+      text = message.get('text')
+      if text is None:
+        page.send({'error': 'a message must be text', 'id': None})
+        continue
       try:
         request = messages.parse(text, self.drawer.styles_shape)
       except ValueError as error:
