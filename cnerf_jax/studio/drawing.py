@@ -38,7 +38,8 @@ class Drawer:
 
   def _describe(self, model: pretrained.Model, step: int | None) -> bytes:
     found = directions.named(model, jax.random.key(0), count=self._num_directions)
-    return json.dumps(description.describe(model, found) | {'server': True, 'step': step, 'steps': self.models.list_steps()}).encode()
+    return json.dumps(description.describe(model, found) | {
+        'server': True, 'step': step, 'steps': self.models.list_steps(), 'imageSize': model.image_size}).encode()
 
   @property
   def step(self) -> int | None:

@@ -1,4 +1,4 @@
-"""Jobs, which take seconds or minutes: one at a time in all, one for each page. Others wait in a queue of bounded length and are told their place.
+"""Jobs, which take seconds or minutes: one at a time in all, one for each page. Others wait in a bounded queue and are told their place.
 
 A job is a function that runs in a thread of its own. It computes in short steps, before each of which it asks for the device (`Work.device`),
 for which drawing asks too: they come in turn, so that neither starves the other.

@@ -8,7 +8,6 @@ import contextlib
 import numpy as np
 
 from cnerf_jax import pretrained
-from cnerf_jax.studio import description
 from cnerf_jax.studio import drawing
 from cnerf_jax.studio import job_queue
 from cnerf_jax.studio import messages
@@ -22,9 +21,10 @@ _STEPS_AT_A_TIME = {'paint': 2, 'invert': 1}  # between which others draw
 class Doer:
   """Does jobs with the models of a server."""
 
-  def __init__(self, drawer: drawing.Drawer, uploads: uploads_lib.Uploads, encoder: pretrained.Encoder | None = None):
-    """Keeps them; an encoder is that of the run, for photographs with a label map."""
-    self._drawer, self._uploads, self._encoder = drawer, uploads, encoder
+  def __init__(
+      self, drawer: drawing.Drawer, uploads: uploads_lib.Uploads, encoder: pretrained.Encoder | None = None, **inversion):
+    """Keeps them; an encoder is that of the run, for photographs with a label map; `inversion` are settings of `editing.invert`."""
+    self._drawer, self._uploads, self._encoder, self._inversion = drawer, uploads, encoder, inversion
 
   def run(self, request: messages.Request, work: job_queue.Work) -> tuple[dict, list]:
     """(header, parts) of the answer.
@@ -45,11 +45,13 @@ class Doer:
     return numbers, [np.asarray(found.styles, np.float32)]
 
   def _invert(self, model: pretrained.Model, request: messages.Request, work: job_queue.Work):
+    from cnerf_jax.editing import invert  # pylint: disable=g-import-not-at-top
     from cnerf_jax.editing import watched  # pylint: disable=g-import-not-at-top
     image = self._uploads.get(request.photograph, 'photograph')
     masks = None if request.label_map is None else self._uploads.get(request.label_map, 'label map')
     work.tell(0.0, 'looking for the person')
-    session = watched.Inversion(model, image, label_map=masks, encoder=None if masks is None else self._encoder)
+    session = watched.Inversion(
+        model, image, label_map=masks, encoder=None if masks is None else self._encoder, settings=invert.Settings(**self._inversion))
     self._watch(model, session, work, 'invert', lambda: (*map(float, session.viewpoint), 1.0))
     found = session.finish()
     azimuth, elevation = map(float, found.viewpoint)
@@ -58,7 +60,7 @@ class Doer:
 
   def _watch(self, model: pretrained.Model, session, work: job_queue.Work, kind: str, view: Callable[[], tuple]) -> None:
     """Takes a session to its end, with a picture every few steps."""
-    sizes = description.sizes(model)['coarse']
+    sizes = {'imageSize': model.image_size, 'numSamples': model.num_samples}
     doing = {'paint': 'painting', 'invert': 'looking for the person'}[kind]
     next_picture, compiled = 0, set()
     while session.step < session.num_steps:

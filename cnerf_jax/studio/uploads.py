@@ -27,6 +27,7 @@ SECONDS = 60.0  # to send one
 FORMATS = ('PNG', 'JPEG', 'WEBP')
 KINDS = ('photograph', 'labels')
 _LABELS_A_PIXEL = 8  # along a side: of larger label maps some are taken
+Crop = tuple[float, float, float, float]
 _LABEL_ORDERS = ('classes', 'celebamask_hq')
 
 
@@ -64,19 +65,20 @@ class Uploads:
       raise Busy(f'{MOST_AT_ONCE} files are being received; try again in a moment')
     self._receiving += 1
     try:
+      crop = parse_crop(request.query_params.get('crop'))
       data = await asyncio.wait_for(_body(request), SECONDS)
-      return await asyncio.to_thread(self._keep, kind, data, model, request.query_params.get('order', 'classes'))
+      return await asyncio.to_thread(self._keep, kind, data, model, request.query_params.get('order', 'classes'), crop)
     except TimeoutError:
       raise ValueError(f'the file did not come within {SECONDS:.0f} seconds; give a smaller one') from None
     finally:
       self._receiving -= 1
 
-  def _keep(self, kind: str, data: bytes, model: pretrained.Model, order: str) -> str:
+  def _keep(self, kind: str, data: bytes, model: pretrained.Model, order: str, crop: Crop | None = None) -> str:
     with self._lock:
       if kind == 'photograph':
-        said, array = 'photograph', read_photograph(data, model.image_size)
+        said, array = 'photograph', read_photograph(data, model.image_size, crop)
       else:
-        said, array = 'label map', read_labels(data, model, order)
+        said, array = 'label map', read_labels(data, model, order, crop)
       key = secrets.token_urlsafe(16)
       self._kept[key] = said, array
       while len(self._kept) > MOST_KEPT:
@@ -98,23 +100,37 @@ async def _body(request: starlette_requests.Request) -> bytes:
   return b''.join(parts)
 
 
-def read_photograph(data: bytes, image_size: int) -> Float[np.ndarray, 'size size 3']:
-  """The largest square in the middle of a picture, in [-1, 1]; ValueError in one line if it is none."""
+def parse_crop(text: str | None) -> Crop | None:
+  """left,top,right,bottom as fractions of the sides; ValueError in one line if a text says nothing such."""
+  if text is None:
+    return None
+  try:
+    left, top, right, bottom = crop = tuple(map(float, text[:100].split(',')))
+  except ValueError:
+    crop = ()
+  if not crop or not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+    raise ValueError('crop must be left,top,right,bottom: fractions of the sides, 0 to 1')
+  return crop
+
+
+def read_photograph(data: bytes, image_size: int, crop: Crop | None = None) -> Float[np.ndarray, 'size size 3']:
+  """What a crop leaves of a picture, or the largest square in its middle, in [-1, 1]; ValueError in one line if it is none."""
   from PIL import ImageOps  # pylint: disable=g-import-not-at-top
   from cnerf_jax.draw import photograph  # pylint: disable=g-import-not-at-top
-  image = _open(data, 'photograph', least=2 * image_size)
-  return photograph.values_of(_square(ImageOps.exif_transpose(image)), image_size=image_size)
+  smallest = 1.0 if crop is None else min(crop[2] - crop[0], crop[3] - crop[1])
+  image = _open(data, 'photograph', least=round(2 * image_size / smallest))
+  return photograph.values_of(_square(ImageOps.exif_transpose(image), crop), image_size=image_size)
 
 
-def read_labels(data: bytes, model: pretrained.Model, order: str) -> Float[np.ndarray, 'size size classes']:
-  """Masks of a label map, of its largest square in the middle; ValueError in one line if it is none."""
+def read_labels(data: bytes, model: pretrained.Model, order: str, crop: Crop | None = None) -> Float[np.ndarray, 'size size classes']:
+  """Masks of a label map, cut likewise; ValueError in one line if it is none."""
   from PIL import Image  # pylint: disable=g-import-not-at-top
   from cnerf_jax.draw import photograph  # pylint: disable=g-import-not-at-top
   if order not in _LABEL_ORDERS:
     raise ValueError(f'order must be one of {", ".join(_LABEL_ORDERS)}')
   if model.class_set is None:
     raise ValueError('this model does not say what its classes are, so that no label map can be read; give the photograph alone')
-  image = _square(_open(data, 'label map'))
+  image = _square(_open(data, 'label map'), crop)
   if image.width > _LABELS_A_PIXEL * model.image_size:
     image = image.resize((_LABELS_A_PIXEL * model.image_size,) * 2, Image.Resampling.NEAREST)  # masks at full size would fill the memory
   if image.mode in ('RGB', 'RGBA'):  # a grey picture that a program saved in colours
@@ -139,7 +155,9 @@ def _open(data: bytes, what: str, least: int | None = None):
     raise ValueError(f'the file is no {what} that can be read ({atomic_files.one_line(error)}); give a PNG, JPEG or WebP') from error
 
 
-def _square(image):
-  side = min(image.size)
-  left, top = (image.width - side) // 2, (image.height - side) // 2
+def _square(image, crop: Crop | None):
+  """The square around the middle of a crop, as large as its shorter side."""
+  left, top, right, bottom = (x * side for x, side in zip(crop or (0, 0, 1, 1), 2 * image.size))
+  side = max(1, round(min(right - left, bottom - top)))
+  left, top = (min(max(0, round((low + high - side) / 2)), size - side) for low, high, size in zip((left, top), (right, bottom), image.size))
   return image.crop((left, top, left + side, top + side))
