@@ -19,12 +19,16 @@ _STEPS_AT_A_TIME = {'paint': 2, 'invert': 1}  # between which others draw
 
 
 class Doer:
-  """Does jobs with the models of a server."""
+  """Does jobs with the models of a server.
 
-  def __init__(
-      self, drawer: drawing.Drawer, uploads: uploads_lib.Uploads, encoder: pretrained.Encoder | None = None, **inversion):
-    """Keeps them; an encoder is that of the run, for photographs with a label map; `inversion` are settings of `editing.invert`."""
-    self._drawer, self._uploads, self._encoder, self._inversion = drawer, uploads, encoder, inversion
+  Attributes:
+    inversion: settings of `editing.invert` that are not its own.
+  """
+
+  def __init__(self, drawer: drawing.Drawer, uploads: uploads_lib.Uploads, encoder: pretrained.Encoder | None = None):
+    """Keeps them; an encoder is that of the run, for photographs with a label map."""
+    self._drawer, self._uploads, self._encoder = drawer, uploads, encoder
+    self.inversion: dict[str, float] = {}
 
   def run(self, request: messages.Request, work: job_queue.Work) -> tuple[dict, list]:
     """(header, parts) of the answer.
@@ -51,7 +55,7 @@ class Doer:
     masks = None if request.label_map is None else self._uploads.get(request.label_map, 'label map')
     work.tell(0.0, 'looking for the person')
     session = watched.Inversion(
-        model, image, label_map=masks, encoder=None if masks is None else self._encoder, settings=invert.Settings(**self._inversion))
+        model, image, label_map=masks, encoder=None if masks is None else self._encoder, settings=invert.Settings(**self.inversion))
     self._watch(model, session, work, 'invert', lambda: (*map(float, session.viewpoint), 1.0))
     found = session.finish()
     azimuth, elevation = map(float, found.viewpoint)

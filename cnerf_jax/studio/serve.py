@@ -52,7 +52,8 @@ class Studio:
     self._loading = turns_lib.Turns(most_waiting=1, is_ready=is_ready)  # checkpoints: of each page the one asked for last
     self._device = asyncio.Lock()  # whoever computes holds it; those who wait get it in the order in which they came
     self._uploads = uploads_lib.Uploads()
-    self.jobs = job_queue.Jobs(jobs_lib.Doer(drawer, self._uploads, encoder).run, self._device)
+    self.doer = jobs_lib.Doer(drawer, self._uploads, encoder)
+    self.jobs = job_queue.Jobs(self.doer.run, self._device)
     self._token = token
     self._sources = description.sources()
 

@@ -60,7 +60,9 @@ def serving(drawer):
   pytest.importorskip('starlette', reason="no starlette; pip install '.[test]'")
   uvicorn = pytest.importorskip('uvicorn', reason="no uvicorn; pip install '.[test]'")
   from cnerf_jax.studio import serve  # pylint: disable=g-import-not-at-top
-  server = uvicorn.Server(uvicorn.Config(serve.make_app(drawer), host='127.0.0.1', port=0, log_level='error'))
+  app = serve.make_app(drawer)
+  app.state.studio.doer.inversion = {'latent_steps': 12, 'style_steps': 4}  # quick
+  server = uvicorn.Server(uvicorn.Config(app, host='127.0.0.1', port=0, log_level='error'))
   thread = threading.Thread(target=server.run, daemon=True)
   thread.start()
   while not server.started:

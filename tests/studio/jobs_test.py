@@ -289,7 +289,8 @@ def test_a_photograph_is_inverted(drawer):
   kept = uploads.Uploads()
   image = np.random.default_rng(0).uniform(-1, 1, (8, 8, 3)).astype(np.float32)
   kept._kept['a' * 22] = 'photograph', image
-  doer = jobs_lib.Doer(drawer, kept, latent_steps=4, style_steps=2)
+  doer = jobs_lib.Doer(drawer, kept)
+  doer.inversion = {'latent_steps': 4, 'style_steps': 2}
   request = messages.Request('invert', 1, photograph='a' * 22)
   header, (found,) = doer.run(request, FakeWork())
   assert found.shape == drawer.shapes.styles and np.isfinite(found).all() and header['meanIou'] is None

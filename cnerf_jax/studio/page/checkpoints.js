@@ -80,6 +80,7 @@ export class Checkpoints {
   /** From the step that is shown, or from the first if that is the last, to the last. */
   async play() {
     this.#playing = true;
+    this.#fill();
     const steps = this.#steps;
     const now = steps.indexOf(this.step ?? this.#studio.model.step);
     for (let i = now < 0 || now === steps.length - 1 ? 0 : now; i < steps.length && this.#playing; i++) {
