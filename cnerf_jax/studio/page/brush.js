@@ -112,6 +112,7 @@ export class Brush {
     const before = await this.#studio.styles();
     const painted = labelsOf(this.#strokes, model.imageSize);
     this.#canvas.hidden = true;
+    this.#fill();
     const found = await jobs.run('Painting', {
       kind: 'paint', styles: before, view, labels: btoa(String.fromCharCode(...painted))});
     if (found === null) {

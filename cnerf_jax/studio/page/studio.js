@@ -315,7 +315,7 @@ export class Studio {
     }
     element('undo').disabled = !this.history.canUndo;
     element('redo').disabled = !this.history.canRedo;
-    this.wall.mark(recipe.seed);
+    this.wall.mark(recipe.base ? null : recipe.seed);
   }
 
   #write() {
