@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
 def test_a_load_is_borne_and_counted(tmp_path):
-  """Protects the full house: all that turn get pictures, as many as each other; nonsense is refused, each time; who never reads harms nobody."""
+  """Protects the full house: all that turn get pictures, as many as each other; nonsense is refused each time; who never reads harms none."""
   generator = tiny.make_generator(base='sphere', mask_fusion='softmax')
   pretrained.save(tmp_path / 'model.npz', pretrained.Model(
       generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4, w_mean=jnp.zeros(8)))

@@ -235,6 +235,28 @@ def test_socket(client):
     assert socket.receive_json() == {'id': 11, 'error': 'no checkpoint of step 13; saved steps are 7'}
 
 
+def test_noise_on_the_socket(client):
+  """Protects the connection: any number of broken messages of all kinds later it still draws, and each was answered in one line."""
+  draw = np.random.default_rng(0)
+  kinds = [json.dumps(DRAW | {'kind': kind} | more) for kind in messages.KINDS for more in (PAINT, INVERT, {'step': 1, 'seed': 2})]
+  with client.websocket_connect('/draw') as socket:
+    for _ in range(300):
+      text = list(draw.choice(kinds))
+      for _ in range(3):
+        text[draw.integers(len(text))] = chr(draw.choice([0, 34, 44, 48, 93, 123, 125, 255, 0x2028, 0x1f600]))
+      text = ''.join(text)[:draw.integers(1, 2 * len(text))]
+      try:
+        messages.parse(text, SHAPES)
+        continue  # it has become another request
+      except ValueError:
+        pass
+      socket.send_text(text)
+      said = socket.receive_json()
+      assert set(said) == {'error', 'id'} and 0 < len(said['error']) < 200 and '\n' not in said['error']
+    socket.send_text(json.dumps(DRAW | {'id': 5}))
+    assert number_in(socket.receive_bytes()) == 5
+
+
 @pytest.mark.parametrize('headers', [{'host': 'evil.example'}, {'origin': 'http://evil.example'}, {'origin': 'null'}, {'host': ''}])
 def test_others_are_refused(client, headers):
   """Protects from pages of other sites, and from names that are made to point at this machine."""

@@ -73,7 +73,8 @@ def test_rows_are_said_exactly(visit):
     const styles = Float32Array.from({length: 24}, (_, i) => Math.sin(7 * i) * 10 ** (i % 3 - 1));
     const text = rows.encode(styles, 8);
     const read = rows.decode(text, 8, 3);
-    return {text, again: rows.encode(read, 8), styles: [...styles], read: [...read], zeros: [...rows.decode(rows.encode(new Float32Array(8), 8), 8)],
+    const zeros = rows.decode(rows.encode(new Float32Array(8), 8), 8);
+    return {text, again: rows.encode(read, 8), styles: [...styles], read: [...read], zeros: [...zeros],
             wrong: ['', null, text.slice(1), text + 'A', text.replace(/./, '*'), 'A'.repeat(text.length)].map((one) => rows.decode(one, 8, 3))};
   }""")
   assert said['again'] == said['text'] and set(said['text']) <= set('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
@@ -81,8 +82,28 @@ def test_rows_are_said_exactly(visit):
   assert said['zeros'] == [0] * 8 and said['wrong'] == [None] * 6
 
 
+@pytest.mark.parametrize('fragment', [
+    'base=', 'base=AAAA', 'given8=', 'given8=,', 'given8=!!!!,AAAA', 'base=' + 'A' * 4224, 'given3=' + '_' * 176, 'step=100', 'step=x'])
+def test_addresses_that_say_nonsense(visit, fragment):
+  """Protects from links that are broken or hostile: styles that are no numbers of this model, steps that there are not."""
+  found = visit.page.evaluate("""async fragment => (await import('./person.js')).fromAddress(
+      fragment, {recipe: {seed: 1, truncation: 0.8, edits: {}}, view: {azimuth: 0, elevation: 0, zoom: 1}}, studio.model).recipe""", fragment)
+  assert found == {'seed': 1, 'truncation': 0.8, 'edits': {}}
+
+
+def test_without_a_server_the_tools_say_so(visit):
+  """Protects the static page: painting and photographs need `serve`, in one line; nothing else happens."""
+  visit.page.evaluate('studio.model.server = false')
+  visit.page.click('#paint')
+  assert visit.page.text_content('#status') == 'Painting needs the server: python -m cnerf_jax.studio serve RUN'
+  visit.page.click('#photograph')
+  assert visit.page.text_content('#status') == 'A photograph needs the server: python -m cnerf_jax.studio serve RUN'
+  assert visit.page.is_hidden('#brush') and visit.page.is_hidden('#brush-tools')
+  visit.page.evaluate('studio.model.server = true')
+
+
 def test_strokes_become_labels(visit):
-  """Protects the brush: a pixel is painted where its middle is within the brush, later strokes cover earlier ones, the smallest still paints."""
+  """Protects the brush: a pixel is painted where its middle is within the brush, later strokes cover earlier ones, the smallest paints."""
   labels = np.array(visit.page.evaluate("""async () => [...(await import('./brush.js')).labelsOf([
     {region: 3, radius: 0.2, points: [[0.25, 0.5], [0.75, 0.5]]}, {region: 5, radius: 0.075, points: [[0.5, 0.5]]},
     {region: 2, radius: 0.1, points: [[0, 0], [-1, -1]]}], 10)]""")).reshape(10, 10)
@@ -137,6 +158,10 @@ def test_painting_changes_the_person(visit, browser, served, model):
   np.testing.assert_array_equal(visit.pixels(), before)
   page.click('#redo')
   np.testing.assert_array_equal(visit.pixels(), after)
+  page.click('#resample')
+  assert 'given' not in visit.recipe()['edits'][str(hair)], 'another shape takes the place of the painted one'
+  page.click('#undo')
+  assert 'given' in visit.recipe()['edits'][str(hair)]
   page.click('#reset')
   assert str(hair) not in visit.recipe()['edits']
 
@@ -225,6 +250,14 @@ def test_checkpoints_draw_the_same_person(browser, served_run):
   visit.until("document.getElementById('play').textContent === 'Play training'")
   seen = ' '.join(page.evaluate('seen'))
   assert all(f'step {step}' in seen for step in (100, 200, 300, 400, 500)), 'more than are held: each is loaded again'
+  axe = pytest.importorskip('axe_playwright_python.sync_playwright', reason="no axe; pip install '.[test]'")
+  opened = browser.new_context(bypass_csp=True)
+  other = Visit(opened, served_run, '#seed=5')
+  other.page.click('#paint')
+  serious = [(one['id'], [node['html'] for node in one['nodes']]) for one in axe.Axe().run(other.page).response['violations']
+             if one['impact'] in ('serious', 'critical')]
+  assert not serious, serious
+  opened.close()
   page.click('#newest')
   visit.until('studio.checkpoints.step === null')
   np.testing.assert_array_equal(visit.pixels(), newest)
