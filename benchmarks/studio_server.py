@@ -4,7 +4,7 @@
 
 Starts `python -m cnerf_jax.studio serve` on 127.0.0.1. Of ten clients eight turn a person as the page does: they ask for the next coarse
 picture when they have the last one, at most ten times a second. One sends what is no request, ten times a second, and wants a refusal of each;
-one asks ten times a second and never reads. Prints one JSON object.
+one asks ten times a second and never reads. With --painters N, N more each have a person painted, again and again. Prints one JSON object.
 
   frames_a_second       of all clients
   latency_*             seconds from asking to having, of all answers; worst client: the largest median
@@ -12,6 +12,7 @@ one asks ten times a second and never reads. Prints one JSON object.
   refusals              answers to nonsense; `unanswered` is how many got none
   closed_by_server      connections that the server ended: of clients that never read it hears no pong
   server_mib            resident memory before, at most, and after
+  jobs                  paintings that were finished, and how often painters were told how far it is
   processor_seconds     of the server
 """
 
@@ -21,11 +22,13 @@ import argparse
 import asyncio
 import base64
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 import random
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -41,7 +44,7 @@ INTERVAL = 0.1  # seconds: a client asks no more often
 NONSENSE = (
     '', '{', '[]', '{"kind": "draw"}', '{"id": 1}', '{"kind": "delete", "id": 1}', '{"kind": "draw", "id": -1}', '[' * 5000, '\x00',
     '{"kind": "person", "id": 1, "seed": 1e99}', '{"kind": "draw", "id": 1, "size": "huge"}', '"' + 'x' * 10_000 + '"')
-TURNING, NONSENSICAL, DEAF = 'turning', 'nonsensical', 'deaf'
+TURNING, NONSENSICAL, DEAF, PAINTING = 'turning', 'nonsensical', 'deaf', 'painting'
 
 
 @dataclasses.dataclass
@@ -49,11 +52,12 @@ class Client:
   """What one client has seen.
 
   Attributes:
-    kind: one of TURNING, NONSENSICAL, DEAF.
+    kind: one of TURNING, NONSENSICAL, DEAF, PAINTING.
     sent: messages.
     latencies: seconds, of each answer.
     refusals: answers that say why there is none.
     closed: whether the server ended the connection.
+    told: how often it was told how far a painting is.
   """
 
   kind: str
@@ -61,6 +65,7 @@ class Client:
   latencies: list[float] = dataclasses.field(default_factory=list)
   refusals: list[str] = dataclasses.field(default_factory=list)
   closed: bool = False
+  told: int = 0
 
 
 def main() -> None:
@@ -68,22 +73,23 @@ def main() -> None:
   parser.add_argument('--model', default='pretrained/portraits32.npz')
   parser.add_argument('--clients', type=int, default=100)
   parser.add_argument('--seconds', type=float, default=60)
+  parser.add_argument('--painters', type=int, default=0, help='besides the clients; they want 12 classes')
   parser.add_argument('--output', help='file that a line of JSON is appended to')
   given = parser.parse_args()
-  row = measure(given.model, clients=given.clients, seconds=given.seconds)
+  row = measure(given.model, clients=given.clients, seconds=given.seconds, painters=given.painters)
   print(json.dumps(row, indent=1))
   machine.append(row, given.output)
 
 
-def measure(model: str, *, clients: int, seconds: float) -> dict[str, object]:
+def measure(model: str, *, clients: int, seconds: float, painters: int = 0) -> dict[str, object]:
   """Starts a server, loads it, stops it; the figures of the module's docstring."""
   port = _free_port()
   command = [sys.executable, '-m', 'cnerf_jax.studio', 'serve', model, '--port', str(port), '--directions', '1']
   process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
   try:
     said = json.loads(_when_it_answers(f'http://127.0.0.1:{port}/model.json', process))
-    return {'model': model, 'clients': clients, 'seconds': seconds} | asyncio.run(
-        load(port, said, clients=clients, seconds=seconds, process=process.pid))
+    return {'model': model, 'clients': clients, 'painters': painters, 'seconds': seconds} | asyncio.run(
+        load(port, said, clients=clients, seconds=seconds, painters=painters, process=process.pid))
   finally:
     process.terminate()
     process.wait(30)
@@ -105,10 +111,10 @@ def _when_it_answers(address: str, process: subprocess.Popen, seconds: float = 3
   raise SystemExit('the server did not start; what it said is above')
 
 
-async def load(port: int, model: dict, *, clients: int, seconds: float, process: int) -> dict[str, object]:
+async def load(port: int, model: dict, *, clients: int, seconds: float, process: int, painters: int = 0) -> dict[str, object]:
   """The figures of a server that runs."""
   styles = base64.b64encode(np.float32(model['meanStyles']).tobytes()).decode()
-  kinds = [{8: NONSENSICAL, 9: DEAF}.get(i % 10, TURNING) for i in range(clients)]
+  kinds = [{8: NONSENSICAL, 9: DEAF}.get(i % 10, TURNING) for i in range(clients)] + [PAINTING] * painters
   all_clients = [Client(kind) for kind in kinds]
   sockets = []
   for _ in kinds:
@@ -117,7 +123,7 @@ async def load(port: int, model: dict, *, clients: int, seconds: float, process:
   resident, used_before = [machine.resident_bytes(process)], _processor_seconds(process)
   watching = asyncio.create_task(_watch(process, resident))
   begin = time.monotonic()
-  do = {TURNING: _turn, NONSENSICAL: _talk_nonsense, DEAF: _never_read}
+  do = {TURNING: _turn, NONSENSICAL: _talk_nonsense, DEAF: _never_read, PAINTING: functools.partial(_paint, model.get('imageSize'))}
   await asyncio.gather(*(_until_closed(do[one.kind], one, its, styles, begin + seconds) for one, its in zip(all_clients, sockets)))
   took = time.monotonic() - begin
   used = _processor_seconds(process) - used_before
@@ -143,7 +149,8 @@ def figures(clients: list[Client], seconds: float) -> dict[str, object]:
       'refusals': sum(len(one.refusals) for one in nonsense),
       'unanswered': sum(one.sent - len(one.refusals) for one in nonsense),
       'longest_refusal': max((len(x) for one in nonsense for x in one.refusals), default=0),
-      'closed_by_server': {kind: sum(one.closed for one in clients if one.kind == kind) for kind in (TURNING, NONSENSICAL, DEAF)}}
+      'closed_by_server': {kind: sum(one.closed for one in clients if one.kind == kind) for kind in (TURNING, NONSENSICAL, DEAF)},
+      'jobs': {'finished': sum(len(one.latencies) for one in clients if one.kind == PAINTING), 'told': sum(one.told for one in clients)}}
 
 
 async def _until_closed(do, one: Client, its, styles: str, end: float) -> None:
@@ -151,6 +158,8 @@ async def _until_closed(do, one: Client, its, styles: str, end: float) -> None:
     await do(one, its, styles, end)
   except exceptions.ConnectionClosed:
     one.closed = True
+  except TimeoutError:
+    pass  # a painting goes on beyond the end
 
 
 def _request(number: int, styles: str) -> str:
@@ -176,6 +185,26 @@ async def _talk_nonsense(one: Client, its, styles: str, end: float) -> None:
     await its.send(text)
     one.refusals.append(json.loads(await its.recv())['error'])
     await asyncio.sleep(max(0, begin + INTERVAL - time.monotonic()))
+
+
+async def _paint(size: int, one: Client, its, styles: str, end: float) -> None:
+  labels = np.full((size, size), 255, np.uint8)
+  labels[size // 8:size // 3, size // 3:2 * size // 3] = 9  # a hat
+  view = {'azimuth': 0, 'elevation': 0, 'zoom': 1}
+  while (begin := time.monotonic()) < end:
+    one.sent += 1
+    labels_text = base64.b64encode(labels.tobytes()).decode()
+    await its.send(json.dumps({'kind': 'paint', 'id': one.sent, 'styles': styles, 'view': view, 'labels': labels_text}))
+    while True:
+      answer = await asyncio.wait_for(its.recv(), max(0.1, end + 5 - time.monotonic()))
+      if isinstance(answer, str):
+        one.refusals.append(json.loads(answer)['error'])
+        break
+      length, = struct.unpack_from('<I', answer)
+      if 'kind' not in json.loads(answer[4:4 + length]):
+        one.latencies.append(time.monotonic() - begin)
+        break
+      one.told += 1
 
 
 async def _never_read(one: Client, its, styles: str, end: float) -> None:

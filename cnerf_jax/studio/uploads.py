@@ -9,7 +9,6 @@ import asyncio
 import collections
 import io
 import secrets
-import threading
 
 from jaxtyping import Float
 import numpy as np
@@ -40,7 +39,7 @@ class Uploads:
 
   def __init__(self):
     self._kept: collections.OrderedDict[str, tuple[str, np.ndarray]] = collections.OrderedDict()
-    self._lock = threading.Lock()
+    self._reading = asyncio.Lock()  # before a thread is taken, of which others need some
     self._receiving = 0
 
   def get(self, key: str, what: str) -> np.ndarray:
@@ -67,23 +66,23 @@ class Uploads:
     try:
       crop = parse_crop(request.query_params.get('crop'))
       data = await asyncio.wait_for(_body(request), SECONDS)
-      return await asyncio.to_thread(self._keep, kind, data, model, request.query_params.get('order', 'classes'), crop)
+      async with self._reading:
+        return await asyncio.to_thread(self._keep, kind, data, model, request.query_params.get('order', 'classes'), crop)
     except TimeoutError:
       raise ValueError(f'the file did not come within {SECONDS:.0f} seconds; give a smaller one') from None
     finally:
       self._receiving -= 1
 
   def _keep(self, kind: str, data: bytes, model: pretrained.Model, order: str, crop: Crop | None = None) -> str:
-    with self._lock:
-      if kind == 'photograph':
-        said, array = 'photograph', read_photograph(data, model.image_size, crop)
-      else:
-        said, array = 'label map', read_labels(data, model, order, crop)
-      key = secrets.token_urlsafe(16)
-      self._kept[key] = said, array
-      while len(self._kept) > MOST_KEPT:
-        self._kept.popitem(last=False)
-      return key
+    if kind == 'photograph':
+      said, array = 'photograph', read_photograph(data, model.image_size, crop)
+    else:
+      said, array = 'label map', read_labels(data, model, order, crop)
+    key = secrets.token_urlsafe(16)
+    self._kept[key] = said, array
+    while len(self._kept) > MOST_KEPT:
+      self._kept.popitem(last=False)
+    return key
 
 
 async def _body(request: starlette_requests.Request) -> bytes:

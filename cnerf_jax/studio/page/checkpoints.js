@@ -72,6 +72,7 @@ export class Checkpoints {
     element('step-words').textContent = step === null ? 'newest' : `step ${step} …`;
     if (await this.show(step)) {
       this.#studio.write();
+      this.#studio.renderer.reloadIfNewer();
       this.#studio.redraw(false);
       this.#studio.redrawWall();
     }
