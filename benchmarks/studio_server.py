@@ -34,11 +34,15 @@ import sys
 import time
 import urllib.request
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from websockets import exceptions
 from websockets.asyncio import client as websockets_client
 
 from benchmarks import machine
+from cnerf_jax import pretrained
+from cnerf_jax.studio import drawing
 
 INTERVAL = 0.1  # seconds: a client asks no more often
 NONSENSE = (
@@ -75,10 +79,35 @@ def main() -> None:
   parser.add_argument('--seconds', type=float, default=60)
   parser.add_argument('--painters', type=int, default=0, help='besides the clients; they want 12 classes')
   parser.add_argument('--output', help='file that a line of JSON is appended to')
+  parser.add_argument('--batches', action='store_true', help='instead: milliseconds of a picture drawn alone, and in batches')
   given = parser.parse_args()
+  if given.batches:
+    print(json.dumps(batches(pretrained.load(given.model)), indent=1))
+    return
   row = measure(given.model, clients=given.clients, seconds=given.seconds, painters=given.painters)
   print(json.dumps(row, indent=1))
   machine.append(row, given.output)
+
+
+def batches(model: pretrained.Model, *, repeats: int = 6) -> dict[str, object]:
+  """Milliseconds that each of eight pictures of training's size takes, in batches of 1, 4 and 8: of the clock and of the processor."""
+  styles = model.draw_styles(jax.random.key(0), 8)
+  many = jax.jit(jax.vmap(lambda one: drawing._draw(
+      model.generator, model.image_size, model.num_samples, model.params, one, *map(jnp.float32, (0.1, 0.0, 1.0)))))
+  sizes = {'imageSize': model.image_size, 'numSamples': model.num_samples}
+  ways = {1: lambda: [drawing.picture(model, one, (0.1, 0.0, 1.0), **sizes) for one in styles]}
+  ways |= {n: lambda n=n: [jax.tree.map(np.asarray, many(styles[i:i + n])) for i in range(0, 8, n)] for n in (4, 8)}
+  taken = {n: [] for n in ways}
+  for repeat in range(repeats + 1):
+    for n, draw in ways.items():
+      clock, processor = time.perf_counter(), time.process_time()
+      draw()
+      if repeat:  # the first compiles
+        taken[n].append((time.perf_counter() - clock, time.process_time() - processor))
+  median = {n: 1000 / 8 * np.median(seconds, axis=0) for n, seconds in taken.items()}
+  return {
+      'clock_milliseconds': {n: float(both[0]) for n, both in median.items()},
+      'processor_milliseconds': {n: float(both[1]) for n, both in median.items()}, 'load_average': os.getloadavg()[0]}
 
 
 def measure(model: str, *, clients: int, seconds: float, painters: int = 0) -> dict[str, object]:

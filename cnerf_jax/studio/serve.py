@@ -34,7 +34,7 @@ from cnerf_jax.studio import turns as turns_lib
 from cnerf_jax.studio import uploads as uploads_lib
 
 MOST_PAGES = 128
-LARGEST_MESSAGE = 2**18  # bytes
+LARGEST_MESSAGE = 2**18  # bytes, besides what a label map takes
 SECONDS_BETWEEN_LOOKS = 5.0
 COOKIE = 'cnerf_jax_studio'
 _TYPES = {'html': 'text/html', 'css': 'text/css', 'js': 'text/javascript'}
@@ -241,5 +241,5 @@ def serve(drawer: drawing.Drawer, *, host: str, port: int, encoder: pretrained.E
   token = None if local else secrets.token_urlsafe(16)
   print(f'http://{host}:{port}/' + ('' if local else f'?token={token}'), flush=True)
   uvicorn.run(
-      make_app(drawer, token, encoder=encoder), host=host, port=port, log_level='warning', ws_max_size=LARGEST_MESSAGE, ws_max_queue=8,
-      limit_concurrency=2 * MOST_PAGES, access_log=False)
+      make_app(drawer, token, encoder=encoder), host=host, port=port, log_level='warning',
+      ws_max_size=LARGEST_MESSAGE + 2 * drawer.shapes.image_size**2, ws_max_queue=8, limit_concurrency=2 * MOST_PAGES, access_log=False)

@@ -22,11 +22,22 @@ from cnerf_jax.studio import serve  # noqa: E402
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def test_a_load_is_borne_and_counted(tmp_path):
-  """Protects the full house: all that turn get pictures, as many as each other; nonsense is refused each time; who never reads harms none."""
+@pytest.fixture(scope='module')
+def model():
   generator = tiny.make_generator(base='sphere', mask_fusion='softmax')
-  pretrained.save(tmp_path / 'model.npz', pretrained.Model(
-      generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4, w_mean=jnp.zeros(8)))
+  return pretrained.Model(
+      generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4, w_mean=jnp.zeros(8))
+
+
+def test_batches_are_timed(model):
+  """Protects the reason why requests are drawn singly: every way of drawing eight pictures is timed."""
+  found = studio_server.batches(model, repeats=1)
+  assert set(found['clock_milliseconds']) == {1, 4, 8} and min(found['clock_milliseconds'].values()) > 0
+
+
+def test_a_load_is_borne_and_counted(model, tmp_path):
+  """Protects the full house: all that turn get pictures, as many as each other; nonsense is refused each time; who never reads harms none."""
+  pretrained.save(tmp_path / 'model.npz', model)
   drawer = drawing.Drawer(tmp_path / 'model.npz', num_directions=1)
   server = uvicorn.Server(uvicorn.Config(serve.make_app(drawer), host='127.0.0.1', port=0, log_level='error', ws_max_queue=8))
   thread = threading.Thread(target=server.run, daemon=True)
@@ -34,8 +45,8 @@ def test_a_load_is_borne_and_counted(tmp_path):
   while not server.started:
     time.sleep(0.01)
   port = server.servers[0].sockets[0].getsockname()[1]
-  model = {'meanStyles': [0.0] * (3 * 2 * 8)}
-  found = asyncio.run(studio_server.load(port, model, clients=20, seconds=3, process=os.getpid()))
+  described = {'meanStyles': [0.0] * (3 * 2 * 8)}
+  found = asyncio.run(studio_server.load(port, described, clients=20, seconds=3, process=os.getpid()))
   server.should_exit = True
   thread.join(30)
   assert not thread.is_alive()

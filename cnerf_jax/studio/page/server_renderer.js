@@ -131,7 +131,7 @@ export class ServerRenderer {
   useStep(step) {
     if (step !== this.step) {
       this.step = step;
-      this.#people.clear();
+      this.#people = new Map();
     }
   }
 
@@ -148,10 +148,13 @@ export class ServerRenderer {
 
   /** Styles of a seed's person, not truncated. */
   async person(seed) {
-    if (!this.#people.has(seed)) {
-      this.#people.set(seed, this.#ask({kind: 'person', seed, step: this.step}).then(({bytes}) => new Float32Array(bytes)));
+    const people = this.#people;
+    if (!people.has(seed)) {
+      const asked = this.#ask({kind: 'person', seed, step: this.step}).then(({bytes}) => new Float32Array(bytes));
+      people.set(seed, asked);
+      asked.catch(() => people.delete(seed));  // to be asked for again
     }
-    return this.#people.get(seed);
+    return people.get(seed);
   }
 
   /** A picture, as `Renderer.draw`. */
