@@ -40,12 +40,19 @@ class Doer:
     return {'paint': self._paint, 'invert': self._invert, 'mesh': self._mesh}[request.kind](model, request, work)
 
   def _paint(self, model: pretrained.Model, request: messages.Request, work: job_queue.Work):
+    from cnerf_jax.editing import paint  # pylint: disable=g-import-not-at-top
     from cnerf_jax.editing import watched  # pylint: disable=g-import-not-at-top
     work.tell(0.0, 'painting')
-    session = watched.Painting(model, request.styles, drawing.camera(request.view), request.labels)
+    camera = drawing.camera(request.view)
+    session = watched.Painting(model, request.styles, camera, request.labels)
     self._watch(model, session, work, 'paint', lambda: request.view)
     found = session.finish()
-    numbers = {'iouBefore': found.iou_before, 'iouAfter': found.iou_after, 'classes': list(found.classes)}
+    painted = request.labels >= 0
+    there = [
+        float(np.mean(paint.labels(model, styles, camera)[painted] == request.labels[painted])) for styles in (request.styles, found.styles)]
+    numbers = {
+        'iouBefore': found.iou_before, 'iouAfter': found.iou_after, 'classes': list(found.classes), 'thereBefore': there[0],
+        'thereAfter': there[1]}
     return numbers, [np.asarray(found.styles, np.float32)]
 
   def _invert(self, model: pretrained.Model, request: messages.Request, work: job_queue.Work):

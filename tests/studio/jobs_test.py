@@ -273,7 +273,9 @@ def test_a_painting_is_made(model, drawer):
   changed = np.any(found != styles, axis=-1)
   assert found.shape == styles.shape and found.dtype == np.float32
   assert not changed[:, 1].any() and set(np.flatnonzero(changed[:, 0])) <= set(header['classes'])
-  assert header['iouAfter'] >= header['iouBefore']
+  assert header['iouAfter'] >= header['iouBefore'] and 0 <= header['thereBefore'] <= 1
+  now, painted = paint.labels(model, found, drawing.camera(view)), labels >= 0
+  assert header['thereAfter'] == pytest.approx(np.mean(now[painted] == labels[painted]))
   fractions = [fraction for fraction, _ in work.told]
   assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] <= 1
   pictures = [said for _, said in work.told if said]

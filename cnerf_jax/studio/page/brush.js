@@ -121,11 +121,11 @@ export class Brush {
       return;
     }
     this.clear();
-    const {iouBefore, iouAfter} = found.header;
+    const {iouBefore, iouAfter, thereBefore, thereAfter} = found.header;
     const as = (x) => Math.round(100 * x);
     this.#studio.become(people.withStyles(recipe, before, new Float32Array(found.bytes), model), false);
     this.#studio.say(iouAfter > iouBefore
-      ? `Matches what you painted to ${as(iouAfter)} % (before: ${as(iouBefore)} %)` : 'Nothing that looks more like it was found');
+      ? `Of what you painted ${as(thereAfter)} % is there now (before: ${as(thereBefore)} %)` : 'Nothing that looks more like it was found');
   }
 
   get #radius() {
