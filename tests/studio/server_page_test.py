@@ -251,13 +251,12 @@ def test_checkpoints_draw_the_same_person(browser, served_run):
   seen = ' '.join(page.evaluate('seen'))
   assert all(f'step {step}' in seen for step in (100, 200, 300, 400, 500)), 'more than are held: each is loaded again'
   axe = pytest.importorskip('axe_playwright_python.sync_playwright', reason="no axe; pip install '.[test]'")
-  opened = browser.new_context(bypass_csp=True)
-  other = Visit(opened, served_run, '#seed=5')
+  other = Visit(browser, served_run, '#seed=5', bypass_csp=True)
   other.page.click('#paint')
   serious = [(one['id'], [node['html'] for node in one['nodes']]) for one in axe.Axe().run(other.page).response['violations']
              if one['impact'] in ('serious', 'critical')]
   assert not serious, serious
-  opened.close()
+  other.page.close()
   page.click('#newest')
   visit.until('studio.checkpoints.step === null')
   np.testing.assert_array_equal(visit.pixels(), newest)
