@@ -101,5 +101,5 @@ class Doer:
     work.tell(0.0, 'making the mesh')
     portrait = portrait_mesh.mesh(
         model, request.styles, resolution=MESH_RESOLUTION, on_progress=lambda fraction: work.tell(fraction, 'making the mesh'))
-    data = mesh_files.encode('glb', mesh_files.objects(portrait, whole=True, parts=False))
+    data, _ = mesh_files.encode('glb', mesh_files.objects(portrait, whole=True, parts=False))
     return {'faces': len(portrait.whole.triangles.faces)}, [data]
