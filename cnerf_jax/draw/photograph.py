@@ -14,7 +14,12 @@ UNKNOWN = 255  # a label of no class
 
 def read_image(path: str, *, image_size: int) -> Float[np.ndarray, 'size size 3']:
   """A photograph, square, in [-1, 1]; ValueError or OSError in one line if it is none."""
-  image = _open(path, 'photograph').convert('RGB')
+  return values_of(_open(path, 'photograph'), image_size=image_size)
+
+
+def values_of(image: Image.Image, *, image_size: int) -> Float[np.ndarray, 'size size 3']:
+  """A square picture at another size, in [-1, 1]."""
+  image = image.convert('RGB')
   way = Image.Resampling.BOX if image.width >= image_size else Image.Resampling.BICUBIC  # averages of areas, as the loader's
   return np.asarray(image.resize((image_size, image_size), way), np.float32) / 127.5 - 1
 
@@ -33,15 +38,21 @@ def read_masks(
   Raises:
     ValueError: in one line, if it is no label map; OSError: if there is none.
   """
-  image = _open(path, 'label map')
+  return masks_of(_open(path, 'label map'), class_set, image_size=image_size, order=order, name=path)
+
+
+def masks_of(
+    image: Image.Image, class_set: semantics.ClassSet, *, image_size: int, order: str, name: str,
+) -> Float[np.ndarray, 'size size classes']:
+  """Masks of a square picture of numbers, as `read_masks`; errors call it `name`."""
   if image.mode not in ('P', 'L', 'I', 'I;16', '1'):
-    raise ValueError(f'{path} is no label map but a picture in colours ({image.mode}); give one whose pixels are numbers of classes')
+    raise ValueError(f'{name} is no label map but a picture in colours ({image.mode}); give one whose pixels are numbers of classes')
   labels = np.asarray(image).astype(int)
   channels = np.arange(class_set.num_classes) if order == 'classes' else np.array(class_set.celebamask_hq)
   wrong = np.setdiff1d(labels, [*range(len(channels)), UNKNOWN])
   if len(wrong):
-    remedy = '; 19 labels of CelebAMask-HQ are --label_order celebamask_hq' if order == 'classes' and wrong.max() < 19 else ''
-    raise ValueError(f'{path} has labels {", ".join(map(str, wrong[:5]))}; use 0..{len(channels) - 1}, or {UNKNOWN} where unknown{remedy}')
+    remedy = '; the 19 labels of CelebAMask-HQ are label_order celebamask_hq' if order == 'classes' and wrong.max() < 19 else ''
+    raise ValueError(f'{name} has labels {", ".join(map(str, wrong[:5]))}; use 0..{len(channels) - 1}, or {UNKNOWN} where unknown{remedy}')
   of_label = np.append(channels, class_set.num_classes)  # a channel more for what is unknown
   masks = np.eye(class_set.num_classes + 1, dtype=np.float32)[of_label[np.where(labels == UNKNOWN, len(channels), labels)]]
   return np.stack([

@@ -100,26 +100,31 @@ def invert(
     ValueError: if a shape or a label is wrong, or an encoder is given without a label map.
   """
   image, mask = check_portrait(image, label_map, model.generator.num_classes)
+  z, viewpoints = beginning(model, image, mask, viewpoint=viewpoint, encoder=encoder)
+  styles, viewpoint, losses = refine(
+      model.generator, model.params, image, mask, z, viewpoints, paint.style_deviation(model)[..., None],
+      num_samples=matching.samples_of(model), settings=settings, fixed_viewpoint=viewpoint is not None, on_step=on_step)
+  return report(model, image, mask, styles, viewpoint, losses=losses)
+
+
+def beginning(
+    model: pretrained.Model, image: Float[Array, 'size size 3'], mask: Float[Array, 'size size classes'] | None, *, viewpoint=None,
+    encoder: pretrained.Encoder | None = None) -> tuple[Float[Array, 'latents'], Float[Array, 'guesses 2']]:
+  """Where the descents begin: z, and viewpoints of which the best is taken; arguments and errors as of `invert`."""
   z, guess = jnp.zeros(model.generator.latent_dim), None
   if encoder is not None:
     if mask is None:
       raise ValueError('an encoder reads image and label map together; give label_map too, or leave the encoder out')
     gaussian, guess = encoder(image[None], mask[None])
     z, guess = gaussian.mean[0], None if guess is None else guess[0]
-  elevation = model.elevation_mean or 0.0
-  fixed = viewpoint is not None
-  if fixed:
+  if viewpoint is not None:
     if np.shape(viewpoint) != (2,) or not np.isfinite(np.asarray(viewpoint, float)).all():
       raise ValueError(f'viewpoint {viewpoint!r} must be two finite numbers, azimuth and elevation in radians')
-    viewpoints = jnp.asarray(viewpoint, jnp.float32)[None]
-  elif guess is not None:
-    viewpoints = guess[None]
-  else:
-    viewpoints = jnp.array([(azimuth, elevation) for azimuth in GUESSED_AZIMUTHS])
-  styles, viewpoint, losses = refine(
-      model.generator, model.params, image, mask, z, viewpoints, paint.style_deviation(model)[..., None],
-      num_samples=matching.samples_of(model), settings=settings, fixed_viewpoint=fixed, on_step=on_step)
-  return report(model, image, mask, styles, viewpoint, losses=losses)
+    return z, jnp.asarray(viewpoint, jnp.float32)[None]
+  if guess is not None:
+    return z, guess[None]
+  elevation = model.elevation_mean or 0.0
+  return z, jnp.array([(azimuth, elevation) for azimuth in GUESSED_AZIMUTHS])
 
 
 def report(
@@ -169,26 +174,64 @@ def refine(
     fixed_viewpoint: whether the viewpoint stays as it is.
     on_step: as of `descent.minimise`.
   """
-  def misfit(styles, viewpoint):
-    camera = camera_lib.orbit(viewpoint[0], viewpoint[1])
-    rendering = sampler.render(generator, params, styles, camera, image_size=len(image), num_samples=num_samples)
-    return error(rendering, image, mask, mask_weight=settings.mask)
-
-  viewpoint_rate = 0.0 if fixed_viewpoint else settings.viewpoint_rate
-  of_people = functools.partial(sampler.map_latents, generator, params)
-  misfits = jax.lax.map(lambda viewpoint: misfit(of_people(z), viewpoint), viewpoints)
-  viewpoint = viewpoints[jnp.argmin(misfits)]
+  parts = Objectives(generator, params, image, mask, num_samples, settings, fixed_viewpoint)
+  viewpoint = parts.best_viewpoint(z, viewpoints)
   (z, viewpoint), losses = descent.minimise(
-      lambda x: misfit(of_people(x[0]), x[1]) + settings.prior * jnp.mean(x[0]**2), (z, viewpoint),
-      steps=settings.latent_steps, learning_rates=(settings.latent_rate, viewpoint_rate), on_step=on_step)
-  person = of_people(z)
+      parts.of_latents, (z, viewpoint), steps=settings.latent_steps, learning_rates=parts.latent_rates, on_step=on_step)
+  person = parts.people(z)
   if not settings.style_steps:
     return person, viewpoint, losses
   (move, viewpoint), more_losses = descent.minimise(
-      lambda x: misfit(person + deviation * x[0], x[1]) + settings.prior * jnp.mean(x[0]**2),
-      (jnp.zeros_like(person), viewpoint), steps=settings.style_steps, learning_rates=(settings.style_rate, viewpoint_rate / 4),
-      on_step=on_step)
+      parts.of_styles(person, deviation), (jnp.zeros_like(person), viewpoint), steps=settings.style_steps,
+      learning_rates=parts.style_rates, on_step=on_step)
   return person + deviation * move, viewpoint, jnp.concatenate([losses, more_losses])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Objectives:
+  """What `refine` descends on, first over z, then over styles; attributes as its arguments."""
+
+  generator: sampler.Generator
+  params: object
+  image: Float[Array, 'size size 3']
+  mask: Float[Array, 'size size classes'] | None
+  num_samples: int
+  settings: Settings
+  fixed_viewpoint: bool
+
+  def misfit(self, styles, viewpoint):
+    camera = camera_lib.orbit(viewpoint[0], viewpoint[1])
+    rendering = sampler.render(
+        self.generator, self.params, styles, camera, image_size=len(self.image), num_samples=self.num_samples)
+    return error(rendering, self.image, self.mask, mask_weight=self.settings.mask)
+
+  def people(self, z):
+    return sampler.map_latents(self.generator, self.params, z)
+
+  def best_viewpoint(self, z, viewpoints):
+    return viewpoints[jnp.argmin(jax.lax.map(lambda viewpoint: self.misfit(self.people(z), viewpoint), viewpoints))]
+
+  def of_latents(self, variables):
+    z, viewpoint = variables
+    return self.misfit(self.people(z), viewpoint) + self.settings.prior * jnp.mean(z**2)
+
+  def of_styles(self, person, deviation):
+    def of_move(variables):
+      move, viewpoint = variables
+      return self.misfit(person + deviation * move, viewpoint) + self.settings.prior * jnp.mean(move**2)
+    return of_move
+
+  @property
+  def _viewpoint_rate(self):
+    return 0.0 if self.fixed_viewpoint else self.settings.viewpoint_rate
+
+  @property
+  def latent_rates(self):
+    return self.settings.latent_rate, self._viewpoint_rate
+
+  @property
+  def style_rates(self):
+    return self.settings.style_rate, self._viewpoint_rate / 4
 
 
 def check_portrait(image, label_map, num_classes: int) -> tuple[Float[Array, 'size size 3'], Float[Array, 'size size classes'] | None]:

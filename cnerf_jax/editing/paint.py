@@ -15,6 +15,7 @@ Sums, so that a pixel lost elsewhere costs what a painted one brings. Styles tha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import dataclasses
 import functools
 
@@ -107,17 +108,34 @@ def match(
   """
   scene = partial_rendering.prepare(
       generator, params, styles, camera, pixels, classes, image_size=image_size, num_samples=num_samples)
-  length = deviation[classes]
+  move, losses = descent.minimise(
+      objective(generator, params, styles, target, deviation, scene, settings), no_move(styles, classes), steps=settings.steps,
+      learning_rates=settings.learning_rate)
+  return moved(styles, deviation, classes, move), losses
 
-  def objective(move):
-    rendering = partial_rendering.render(generator, params, styles.at[classes].add(length * move), scene)
+
+def no_move(styles: Float[Array, 'classes 2 style_dim'], classes: Int[Array, 'several']) -> Float[Array, 'several 2 style_dim']:
+  """Where a descent begins: the move of each row, in deviations."""
+  return jnp.zeros((len(classes), *styles.shape[1:]))
+
+
+def moved(styles, deviation, classes, move) -> Float[Array, 'classes 2 style_dim']:
+  """Styles after a move; those that stay are bitwise as they were."""
+  return jnp.where(deviation > 0, styles.at[classes].add(deviation[classes] * move), styles)
+
+
+def objective(
+    generator: sampler.Generator, params, styles, target: Target, deviation, scene: partial_rendering.Scene, settings: Settings,
+) -> Callable[..., Float[Array, '']]:
+  """What `match` descends on: a function of the move. Arguments as of `match`, and its scene."""
+  length = deviation[scene.classes]
+
+  def of_move(move):
+    rendering = partial_rendering.render(generator, params, styles.at[scene.classes].add(length * move), scene)
     free = jnp.sum(length > 0) * styles.shape[-1]
     return loss(rendering, target, keep=settings.keep) + settings.prior * jnp.sum(jnp.where(length > 0, move**2, 0)) / free
 
-  start = jnp.zeros((len(classes), *styles.shape[1:]))
-  move, losses = descent.minimise(objective, start, steps=settings.steps, learning_rates=settings.learning_rate)
-  moved = styles.at[classes].add(length * move)
-  return jnp.where(deviation > 0, moved, styles), losses
+  return of_move
 
 
 def labels(
@@ -146,29 +164,69 @@ def paint(
   Raises:
     ValueError: if a class, a shape, or a label is wrong, or nothing is painted.
   """
+  plan = make_plan(model, styles, camera, target, classes=classes, kind=kind)
+  edited, losses = match(
+      model.generator, model.params, styles, camera, plan.watched, plan.deviation, plan.pixels, plan.classes,
+      image_size=len(plan.labels_before), num_samples=matching.samples_of(model), settings=settings)
+  return report(model, styles, camera, plan, edited, losses)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+  """What a painting asks for, and what moves for it.
+
+  Attributes:
+    before: what was rendered before.
+    labels_before: its label map.
+    wanted: of every pixel.
+    watched: of those that the descent looks at.
+    pixels: their row-major indices.
+    classes: that move.
+    deviation: length of a unit step of every row of styles; 0 for rows that stay.
+  """
+
+  before: sampler.Rendering
+  labels_before: Int[np.ndarray, 'height width']
+  wanted: Target
+  watched: Target
+  pixels: Int[Array, 'pixels']
+  classes: Int[Array, 'several']
+  deviation: Float[Array, 'classes 2 1']
+
+
+def make_plan(
+    model: pretrained.Model, styles: Float[Array, 'classes 2 style_dim'], camera: camera_lib.Camera, target, *,
+    classes: regions.Classes | None = None, kind: int | None = latents.SHAPE) -> Plan:
+  """The plan of a painting; arguments and errors as of `paint`."""
   regions.check_styles(styles)
   if np.ndim(styles) != 3:
     raise ValueError(f'styles has shape {np.shape(styles)}; paint one person, styles[i], or vmap paint.match')
   num_classes = model.generator.num_classes
   target = targets.check(np.asarray(target), num_classes)
-  size = len(target)
-  before = matching.draw(model, styles, camera, size)
-  labels_of = lambda rendering: matching.labels_of(rendering.semantic_mask, model.class_set)
-  labels_before = labels_of(before)
+  before = matching.draw(model, styles, camera, len(target))
+  labels_before = matching.labels_of(before.semantic_mask, model.class_set)
   wanted = targets.merge(before, target, labels_before)
   free = targets.giving_way(labels_before, wanted) if classes is None else sorted(set(regions.class_indices(classes, num_classes)))
   deviation = jnp.where(regions.rows(free, kind, num_classes), style_deviation(model), 0)[..., None]
   pixels, watched = targets.watched(before, wanted, free)
-  edited, losses = match(
-      model.generator, model.params, styles, camera, watched, deviation, jnp.asarray(pixels), jnp.array(free), image_size=size,
-      num_samples=matching.samples_of(model), settings=settings)
-  after = matching.draw(model, edited, camera, size)
-  counted = np.isin(np.arange(num_classes), [*targets.touched(labels_before, wanted), *free])
+  return Plan(
+      before=before, labels_before=labels_before, wanted=wanted, watched=watched, pixels=jnp.asarray(pixels), classes=jnp.array(free),
+      deviation=deviation)
+
+
+def report(
+    model: pretrained.Model, styles: Float[Array, 'classes 2 style_dim'], camera: camera_lib.Camera, plan: Plan,
+    edited: Float[Array, 'classes 2 style_dim'], losses) -> Painting:
+  """How well styles that were found match; those given, if these match less."""
+  num_classes, free = model.generator.num_classes, np.asarray(plan.classes).tolist()
+  after = matching.draw(model, edited, camera, len(plan.labels_before))
+  counted = np.isin(np.arange(num_classes), [*targets.touched(plan.labels_before, plan.wanted), *free])
   iou_before, iou_after = (
-      matching.mean_iou(one, np.asarray(wanted.labels), num_classes, counted) for one in (labels_before, labels_of(after)))
+      matching.mean_iou(one, np.asarray(plan.wanted.labels), num_classes, counted)
+      for one in (plan.labels_before, matching.labels_of(after.semantic_mask, model.class_set)))
   if iou_after < iou_before:
-    edited, after, iou_after = jnp.asarray(styles), before, iou_before
-  outside = matching.weighted_mean(jnp.mean((after.rgb - before.rgb)**2, axis=-1), 1 - wanted.painted)
+    edited, after, iou_after = jnp.asarray(styles), plan.before, iou_before
+  outside = matching.weighted_mean(jnp.mean((after.rgb - plan.before.rgb)**2, axis=-1), 1 - plan.wanted.painted)
   return Painting(
       styles=edited, classes=tuple(free), losses=np.asarray(losses), iou_before=iou_before, iou_after=iou_after,
       outside_change=float(outside**0.5))

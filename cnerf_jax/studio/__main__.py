@@ -62,8 +62,17 @@ def _serve(given: argparse.Namespace) -> int:
     raise ValueError(f'--port {given.port} is none; use 1024 to 65535')
   from cnerf_jax.studio import drawing  # pylint: disable=g-import-not-at-top
   from cnerf_jax.studio import serve  # pylint: disable=g-import-not-at-top
-  serve.serve(drawing.Drawer(given.model, num_directions=given.directions), host=given.host, port=given.port)
+  drawer = drawing.Drawer(given.model, num_directions=given.directions)
+  serve.serve(drawer, host=given.host, port=given.port, encoder=_encoder(given.model))
   return 0
+
+
+def _encoder(path: str) -> pretrained.Encoder | None:
+  """That of a run, if it has one: the first guess of who is on a photograph."""
+  folder = pathlib.Path(path).expanduser()
+  if not folder.is_dir() or not (folder / pretrained.ENCODER_FILE).exists():
+    return None
+  return pretrained.load_encoder(folder)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 """Answers to pages: people and pictures, drawn by JAX, as bytes.
 
 An answer is the length of a JSON text (four bytes, little-endian), the text, and arrays one after another: of a person its styles as float32;
-of a picture rgb and masks as bytes, then depth as float32.
+of a checkpoint its mean styles; of a picture rgb and masks as bytes, then depth as float32.
 """
 
 from __future__ import annotations
@@ -17,73 +17,92 @@ import numpy as np
 
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import pretrained
+from cnerf_jax.studio import checkpoints
 from cnerf_jax.studio import description
 from cnerf_jax.studio import directions
 from cnerf_jax.studio import messages
 
 
 class Drawer:
-  """A model that draws, and follows the newest checkpoint of a run.
+  """Models that draw: the newest of a run, which is followed, and others of its checkpoints.
 
   Attributes:
-    model: the model.
-    described: what the page must know of it, as JSON.
-    step: of the run; None for a file of parameters.
+    models: the models.
+    described: what the page must know of the newest, as JSON.
   """
 
   def __init__(self, path: str | pathlib.Path, *, num_directions: int):
-    self._path = pathlib.Path(path).expanduser()
     self._num_directions = num_directions
-    self._set(pretrained.load(self._path))
+    self.models = checkpoints.Models(path)
+    self.described = self._describe(self.models.newest, self.models.newest_step)
 
-  def _set(self, model: pretrained.Model) -> None:
-    description.check(model)
+  def _describe(self, model: pretrained.Model, step: int | None) -> bytes:
     found = directions.named(model, jax.random.key(0), count=self._num_directions)
-    step = None if self._path.is_file() else model.provenance['step']
-    described = json.dumps(description.describe(model, found) | {'server': True, 'step': step}).encode()
-    self.model, self.described, self.step = model, described, step
+    return json.dumps(description.describe(model, found) | {
+        'server': True, 'step': step, 'steps': self.models.list_steps(), 'imageSize': model.image_size}).encode()
 
   @property
-  def styles_shape(self) -> tuple[int, int, int]:
-    generator = self.model.generator
-    return generator.num_classes, 2, generator.style_dim
+  def step(self) -> int | None:
+    """Of the newest model; None for a file of parameters."""
+    return self.models.newest_step
+
+  @property
+  def shapes(self) -> messages.Shapes:
+    model = self.models.newest
+    return messages.Shapes((model.generator.num_classes, 2, model.generator.style_dim), model.image_size)
 
   def follow(self) -> bool:
     """Takes the newest checkpoint if there is one that is newer; whether it did. A damaged one is passed over as in `pretrained.load`."""
-    if self.step is None:
+    model = self.models.read_newer()
+    if model is None:
       return False
-    from cnerf_jax.persistence import checkpoints  # pylint: disable=g-import-not-at-top
-    with checkpoints.Checkpoints(self._path) as saved:
-      if max(saved.list_steps(), default=self.step) <= self.step:
-        return False
-    model = pretrained.load(self._path)
-    if model.provenance['step'] <= self.step:
-      return False
-    self._set(model)
+    self.described = self._describe(model, model.provenance['step'])
+    self.models.take(model)
     return True
 
   def answer(self, request: messages.Request) -> bytes:
-    """The answer to a person or a picture that is asked for."""
-    model = self.model  # a newer one may come meanwhile
+    """The answer to a person or a picture that is asked for.
+
+    Raises:
+      checkpoints.NotHeld: if the step is not in memory.
+    """
+    model = self.models.at(request.step)
     if request.kind == 'person':
-      styles = np.asarray(model.draw_styles(jax.random.key(request.seed), 1)[0], np.float32)
-      return _packed({'id': request.number}, styles)
+      return packed({'id': request.number}, np.asarray(model.draw_styles(jax.random.key(request.seed), 1)[0], np.float32))
     sizes = description.sizes(model)[request.size]
-    arrays = _draw(
-        model.generator, sizes['imageSize'], sizes['numSamples'], model.params, request.styles, *map(jnp.float32, request.view))
-    return _packed({'id': request.number, 'size': sizes['imageSize']}, *map(np.asarray, arrays))
+    return packed({'id': request.number, 'size': sizes['imageSize']}, *picture(model, request.styles, request.view, **sizes))
+
+  def load(self, request: messages.Request) -> bytes:
+    """The answer to a checkpoint that is asked for: its mean styles. Then it is in memory."""
+    model = self.models.load(request.step)
+    mean = jnp.broadcast_to(model.w_mean, self.shapes.styles)
+    return packed({'id': request.number, 'step': request.step}, np.asarray(mean, np.float32))
+
+
+def picture(
+    model: pretrained.Model, styles: np.ndarray, view: tuple[float, float, float], *, imageSize: int, numSamples: int,
+) -> list[np.ndarray]:
+  """rgb and masks as bytes, depth as float32; sizes by the page's names."""
+  return [np.asarray(x) for x in _draw(model.generator, imageSize, numSamples, model.params, styles, *map(jnp.float32, view))]
+
+
+def camera(view: tuple[float, float, float]) -> camera_lib.Camera:
+  """The camera of azimuth and elevation, radians, and zoom."""
+  azimuth, elevation, zoom = view
+  half_field_of_view = jnp.arctan(jnp.tan(camera_lib.HALF_FIELD_OF_VIEW_RADIANS) / zoom)
+  return camera_lib.orbit(azimuth, elevation, half_field_of_view=half_field_of_view)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _draw(generator, image_size, num_samples, params, styles, azimuth, elevation, zoom):
-  half_field_of_view = jnp.arctan(jnp.tan(camera_lib.HALF_FIELD_OF_VIEW_RADIANS) / zoom)
-  view = camera_lib.orbit(azimuth, elevation, half_field_of_view=half_field_of_view)
+def _draw(generator, image_size, num_samples, params, styles, *view):
   model = pretrained.Model(generator=generator, params=params)
-  drawn = model.render(styles, view, image_size=image_size, num_samples=num_samples)
+  drawn = model.render(styles, camera(view), image_size=image_size, num_samples=num_samples)
   byte = lambda x: jnp.clip(x, 0, 255).astype(jnp.uint8)
   return byte(127.5 * (drawn.rgb + 1)), byte(255 * drawn.semantic_mask + 0.5), drawn.depth
 
 
-def _packed(header, *arrays: np.ndarray) -> bytes:
+def packed(header: dict[str, object], *parts: np.ndarray | bytes) -> bytes:
+  """An answer."""
   text = json.dumps(header).encode()
-  return b''.join([struct.pack('<I', len(text)), text, *(np.ascontiguousarray(x).tobytes() for x in arrays)])
+  as_bytes = (part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes() for part in parts)
+  return b''.join([struct.pack('<I', len(text)), text, *as_bytes])

@@ -1,5 +1,6 @@
 """A built page, the server that shows it, and a browser that looks at it; all skipped where there is none."""
 
+import contextlib
 import dataclasses
 import functools
 import http.server
@@ -9,6 +10,7 @@ import shutil
 import threading
 import time
 
+import jax
 import pytest
 
 from cnerf_jax import pretrained
@@ -52,16 +54,15 @@ def address(built):
   server.shutdown()
 
 
-@pytest.fixture(scope='session')
-def served(model, tmp_path_factory):
-  """Where the server of the studio shows the same model."""
+@contextlib.contextmanager
+def serving(drawer):
+  """Where a server shows a drawer's models."""
   pytest.importorskip('starlette', reason="no starlette; pip install '.[test]'")
   uvicorn = pytest.importorskip('uvicorn', reason="no uvicorn; pip install '.[test]'")
-  from cnerf_jax.studio import drawing, serve  # pylint: disable=g-import-not-at-top
-  file = tmp_path_factory.mktemp('parameters') / 'model.npz'
-  pretrained.save(file, model)
-  server = uvicorn.Server(uvicorn.Config(
-      serve.make_app(drawing.Drawer(file, num_directions=2)), host='127.0.0.1', port=0, log_level='error'))
+  from cnerf_jax.studio import serve  # pylint: disable=g-import-not-at-top
+  app = serve.make_app(drawer)
+  app.state.studio.doer.inversion = {'latent_steps': 12, 'style_steps': 4}  # quick
+  server = uvicorn.Server(uvicorn.Config(app, host='127.0.0.1', port=0, log_level='error'))
   thread = threading.Thread(target=server.run, daemon=True)
   thread.start()
   while not server.started:
@@ -69,6 +70,43 @@ def served(model, tmp_path_factory):
   yield f'http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/'
   server.should_exit = True
   thread.join(30)
+
+
+@pytest.fixture(scope='session')
+def served(model, tmp_path_factory):
+  """Where the server of the studio shows the same model."""
+  pytest.importorskip('starlette', reason="no starlette; pip install '.[test]'")
+  from cnerf_jax.studio import drawing  # pylint: disable=g-import-not-at-top
+  file = tmp_path_factory.mktemp('parameters') / 'model.npz'
+  pretrained.save(file, model)
+  with serving(drawing.Drawer(file, num_directions=2)) as address:
+    yield address
+
+
+@pytest.fixture(scope='session')
+def served_run(model, tmp_path_factory):
+  """Where the server shows a run of five checkpoints, whose people become the more colourful the longer it went."""
+  pytest.importorskip('starlette', reason="no starlette; pip install '.[test]'")
+  from cnerf_jax.studio import checkpoints, drawing  # pylint: disable=g-import-not-at-top
+  steps = [100, 200, 300, 400, 500]
+
+  class Run(checkpoints.Models):
+    """A run that is not on the disk."""
+
+    def _read(self, step):
+      step = step or steps[-1]
+      params = jax.tree_util.tree_map_with_path(
+          lambda path, x: x * (0.3 + 0.7 * step / steps[-1]) if 'color_kernel' in jax.tree_util.keystr(path) else x, model.params)
+      return dataclasses.replace(model, params=params, provenance={'step': step})
+
+    def list_steps(self):
+      return steps
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(checkpoints, 'Models', Run)
+    drawer = drawing.Drawer(tmp_path_factory.mktemp('run'), num_directions=1)
+  with serving(drawer) as address:
+    yield address
 
 
 @pytest.fixture(scope='module')

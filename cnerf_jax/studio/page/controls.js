@@ -1,5 +1,6 @@
 /** Buttons, fields and keys, and what they do to a studio. */
 
+import {withSeed} from './person.js';
 import * as regions from './regions.js';
 import {LARGEST_SEED} from './random.js';
 import * as stage from './stage.js';
@@ -11,7 +12,8 @@ export function listen(studio) {
   const clicks = {
     'new-person': () => studio.newPerson(), resample: () => studio.resample(), reset: () => studio.reset(), take: () => studio.toggleTaking(),
     undo: () => studio.step('undo'), redo: () => studio.step('redo'), 'more-people': () => studio.otherPeople(),
-    'save-png': () => studio.savePng(), 'save-json': () => studio.saveJson(), 'copy-link': () => copyLink(studio)};
+    'save-png': () => studio.savePng(), 'save-json': () => studio.saveJson(), 'copy-link': () => copyLink(studio),
+    'save-glb-server': () => studio.saveMesh()};
   for (const [id, action] of Object.entries(clicks)) {
     element(id).addEventListener('click', action);
   }
@@ -30,7 +32,7 @@ function copyLink(studio) {
 function listenToFields(studio) {
   element('seed').addEventListener('change', ({target}) => {
     if (target.value !== '' && target.validity.valid && Number(target.value) <= LARGEST_SEED) {
-      studio.become({...studio.recipe, seed: Number(target.value), edits: {}}, false);
+      studio.become(withSeed(studio.recipe, Number(target.value)), false);
     } else {
       studio.say(`A seed is a whole number from 0 to ${LARGEST_SEED}`);
       target.value = studio.recipe.seed;

@@ -4,10 +4,13 @@
  *
  * recipe = {seed, truncation, edits}; edits maps the number of a class to
  *   {shapeFrom, textureFrom}: the seed of the person that the style is taken from, null for one's own;
- *   {shape, texture}: a coefficient for each named direction, standard deviations.
+ *   {shape, texture}: a coefficient for each named direction, standard deviations;
+ *   {given}: where styles come from no seed, such as painted ones, {shape, texture} as text (rows.js), which no truncation changes.
+ * {base}, as text, stands for the person of the seed: somebody of a photograph.
  */
 
 import {LARGEST_SEED} from './random.js';
+import * as rows from './rows.js';
 
 /** The order of the parts in styles [classes, 2, styleDim]. */
 export const PARTS = ['shape', 'texture'];
@@ -22,16 +25,43 @@ export function noEdit(numDirections) {
 
 /** Whether an edit changes nothing. */
 export function isNoEdit(edit) {
-  return edit.shapeFrom === null && edit.textureFrom === null && PARTS.every((part) => edit[part].every((x) => x === 0));
+  return edit.shapeFrom === null && edit.textureFrom === null && !edit.given && PARTS.every((part) => edit[part].every((x) => x === 0));
 }
 
 /** The recipe with another edit of one region. */
 export function withEdit(recipe, region, edit) {
-  const edits = {...recipe.edits, [region]: edit};
-  if (isNoEdit(edit)) {
+  const {given = {}, ...rest} = edit;
+  const left = Object.fromEntries(Object.entries(given).filter(([part, text]) => text && edit[`${part}From`] === null));
+  const edits = {...recipe.edits, [region]: Object.keys(left).length ? {...rest, given: left} : rest};
+  if (isNoEdit(edits[region])) {
     delete edits[region];
   }
   return {...recipe, edits};
+}
+
+/** The recipe of another seed's person, without edits. */
+export function withSeed({truncation}, seed) {
+  return {seed, truncation, edits: {}};
+}
+
+/** The recipe of a person of given styles, [classes, 2, styleDim], without edits. */
+export function withBase({seed}, styles, {styleDim}) {
+  return {seed, truncation: 1, edits: {}, base: rows.encode(styles, styleDim)};
+}
+
+/** The recipe with the styles of `after` where they differ from those of `before`, which are its own. */
+export function withStyles(recipe, before, after, {styleDim, directions}) {
+  for (let row = 0; row < after.length / styleDim; row++) {
+    const [own, other] = [before, after].map((styles) => styles.subarray(row * styleDim, (row + 1) * styleDim));
+    if (other.some((x, i) => x !== own[i])) {
+      const [region, part] = [row >> 1, PARTS[row & 1]];
+      const none = noEdit(directions[region][0].length);
+      const edit = recipe.edits[region] ?? none;
+      recipe = withEdit(recipe, region, {
+        ...edit, [`${part}From`]: null, [part]: none[part], given: {...edit.given, [part]: rows.encode(other, styleDim)}});
+    }
+  }
+  return recipe;
 }
 
 /** The seeds of all people that a recipe needs. */
@@ -49,14 +79,15 @@ export function seedsOf(recipe) {
 export function stylesOf(recipe, people, model) {
   const {styleDim, meanStyles, directions} = model;
   const styles = new Float32Array(meanStyles.length);
-  const own = people.get(recipe.seed);
+  const own = recipe.base ? rows.decode(recipe.base, styleDim, meanStyles.length / styleDim) : people.get(recipe.seed);
   for (let start = 0, row = 0; start < styles.length; start += styleDim, row++) {
     const [region, part] = [row >> 1, PARTS[row & 1]];
     const edit = recipe.edits[region];
     const from = edit?.[`${part}From`] ?? null;
     const source = from === null ? own : people.get(from);
+    const given = from === null && edit?.given?.[part] ? rows.decode(edit.given[part], styleDim) : null;
     for (let i = start; i < start + styleDim; i++) {
-      styles[i] = meanStyles[i] + recipe.truncation * (source[i] - meanStyles[i]);
+      styles[i] = given ? given[i - start] : meanStyles[i] + recipe.truncation * (source[i] - meanStyles[i]);
     }
     edit?.[part].forEach((coefficient, number) => {
       const {vector} = directions[region][row & 1][number];
@@ -75,6 +106,12 @@ export function toAddress(recipe, view) {
     const from = [edit.shapeFrom, edit.textureFrom].map((seed) => seed ?? '').join(',');
     const parts = PARTS.map((part) => edit[part].map((x) => Math.round(x * HUNDREDTHS)).join(','));
     words.push(`edit${region}=${[from, ...parts].join(';')}`);
+    if (edit.given) {
+      words.push(`given${region}=${PARTS.map((part) => edit.given[part] ?? '').join(',')}`);
+    }
+  }
+  if (recipe.base) {
+    words.push(`base=${recipe.base}`);
   }
   return words.join('&');
 }
@@ -111,8 +148,13 @@ export function fromAddress(address, defaults, model) {
         return number(values[i], 0, -bound, bound) / HUNDREDTHS;
       });
     });
+    const texts = (said.get(`given${region}`) ?? '').split(',');
+    const given = Object.fromEntries(PARTS.map((part, i) => [part, texts[i]]).filter(([, text]) => rows.decode(text, model.styleDim)));
     recipe = withEdit(recipe, region, {
-      shapeFrom: shapeFrom ?? null, textureFrom: textureFrom ?? null, shape: coefficients[0], texture: coefficients[1]});
+      shapeFrom: shapeFrom ?? null, textureFrom: textureFrom ?? null, shape: coefficients[0], texture: coefficients[1], given});
   });
+  if (rows.decode(said.get('base'), model.styleDim, model.meanStyles.length / model.styleDim)) {
+    recipe.base = said.get('base');
+  }
   return {recipe, view};
 }

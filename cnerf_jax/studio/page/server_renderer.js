@@ -20,6 +20,11 @@ export class ServerRenderer {
   #waiting = new Map();
   #count = 0;
   #people = new Map();
+  #isNewer = false;
+  /** Of the checkpoint that draws; null for the newest. */
+  step = null;
+  /** Whether the page may be loaded again when there is a newer checkpoint; what is in the address is not lost. */
+  mayReload = () => true;
 
   constructor(model) {
     this.#model = model;
@@ -49,13 +54,22 @@ export class ServerRenderer {
     if (typeof data === 'string') {
       const said = JSON.parse(data);
       if (said.kind === 'model') {
-        location.reload();  // the address holds all that the person is
+        this.#isNewer = true;
+        this.reloadIfNewer();
+      } else if (said.missing !== undefined && said.missing !== null) {
+        this.#loadAndAskAgain(said);
+      } else {
+        this.#settle(said.id, (task) => task.reject(said.error === LATE ? new Cancelled() : new Error(said.error)));
       }
-      this.#settle(said.id, (task) => task.reject(said.error === LATE ? new Cancelled() : new Error(said.error)));
       return;
     }
     const length = new DataView(data).getUint32(0, true);
     const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    if (header.kind) {  // of a job that goes on
+      const frame = header.size ? this.#frame(header, data.slice(4 + length), header.view) : null;
+      this.#waiting.get(header.id)?.onProgress?.(header, frame);
+      return;
+    }
     this.#settle(header.id, (task) => task.resolve({header, bytes: data.slice(4 + length)}));
   }
 
@@ -67,14 +81,36 @@ export class ServerRenderer {
     }
   }
 
-  #ask(message, signal) {
+  /** Loads the page again if there is a newer checkpoint, the newest is followed, and nothing would be lost: the address holds the person. */
+  reloadIfNewer() {
+    if (this.#isNewer && this.step === null && this.mayReload()) {
+      location.reload();
+    }
+  }
+
+  /** A step that was drawn by before has left the server's memory. */
+  async #loadAndAskAgain({id, missing, error}) {
+    const task = this.#waiting.get(id);
+    try {
+      if (!task || task.isSecond) {
+        throw new Error(error);
+      }
+      task.isSecond = true;
+      await this.checkpoint(missing);
+      this.#socket.send(JSON.stringify({...task.message, id}));
+    } catch (failure) {
+      this.#settle(id, () => task.reject(failure));
+    }
+  }
+
+  #ask(message, signal, onProgress) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted || this.#socket.readyState !== WebSocket.OPEN) {
         reject(new Cancelled());
         return;
       }
       const id = ++this.#count;
-      this.#waiting.set(id, {resolve, reject});
+      this.#waiting.set(id, {resolve, reject, message, onProgress});
       this.#socket.send(JSON.stringify({...message, id}));
       signal?.addEventListener('abort', () => {
         this.#settle(id, (task) => {
@@ -85,18 +121,50 @@ export class ServerRenderer {
     });
   }
 
+  /** Asks for a checkpoint; its mean styles. */
+  async checkpoint(step) {
+    const {bytes} = await this.#ask({kind: 'checkpoint', step});
+    return new Float32Array(bytes);
+  }
+
+  /** People and pictures are of this step from now on; null is the newest. */
+  useStep(step) {
+    if (step !== this.step) {
+      this.step = step;
+      this.#people = new Map();
+    }
+  }
+
+  /**
+   * A job, as `messages.py` has them.
+   * @param {object} message with styles as Float32Array, if it has any
+   * @param {{signal: AbortSignal, onProgress: (header: object, frame: object|null) => void}} how
+   * @returns {Promise<{header: object, bytes: ArrayBuffer}>}
+   */
+  job(message, {signal, onProgress}) {
+    const {styles} = message;
+    return this.#ask({...message, ...styles && {styles: base64(styles)}, step: this.step}, signal, onProgress);
+  }
+
   /** Styles of a seed's person, not truncated. */
   async person(seed) {
-    if (!this.#people.has(seed)) {
-      this.#people.set(seed, this.#ask({kind: 'person', seed}).then(({bytes}) => new Float32Array(bytes)));
+    const people = this.#people;
+    if (!people.has(seed)) {
+      const asked = this.#ask({kind: 'person', seed, step: this.step}).then(({bytes}) => new Float32Array(bytes));
+      people.set(seed, asked);
+      asked.catch(() => people.delete(seed));  // to be asked for again
     }
-    return this.#people.get(seed);
+    return people.get(seed);
   }
 
   /** A picture, as `Renderer.draw`. */
   async draw({styles, view, size}, {priority, signal}) {
     const name = Object.keys(this.#model.sizes).find((one) => this.#model.sizes[one].imageSize === size.imageSize);
-    const {header, bytes} = await this.#ask({kind: 'draw', styles: base64(styles), view, size: name, priority}, signal);
+    const {header, bytes} = await this.#ask({kind: 'draw', styles: base64(styles), view, size: name, priority, step: this.step}, signal);
+    return this.#frame(header, bytes, view);
+  }
+
+  #frame(header, bytes, view) {
     const numRays = header.size ** 2;
     const numClasses = this.#model.classes.length;
     const rgb = Float32Array.from(new Uint8Array(bytes, 0, 3 * numRays), (x) => (x + 0.5) / 127.5 - 1);

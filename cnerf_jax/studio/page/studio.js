@@ -1,9 +1,13 @@
 /** The studio: who is on the stage, as what, and what has been done to them. */
 
+import {Brush} from './brush.js';
 import {rounded} from './camera.js';
+import {Checkpoints} from './checkpoints.js';
 import {listen} from './controls.js';
 import {History} from './history.js';
+import {Jobs} from './jobs.js';
 import * as people from './person.js';
+import {Photograph} from './photograph.js';
 import * as pictures from './picture.js';
 import {Painter} from './painter.js';
 import {anySeed} from './random.js';
@@ -40,6 +44,11 @@ export class Studio {
     this.history = new History(recipe);
     this.wall = new Wall(element('people'), this);
     this.painter = new Painter(renderer, model.sizes, () => this.#scene(), (...drawn) => this.#show(...drawn));
+    this.jobs = new Jobs(this);
+    this.brush = new Brush(this);
+    this.photograph = new Photograph(this);
+    this.checkpoints = new Checkpoints(this);
+    renderer.mayReload = () => !this.jobs.running && !this.brush.holds;
     /** A number for each recipe, by which workers know styles that they have had. */
     this.numberOf = (one) => {
       const key = JSON.stringify(one);
@@ -69,7 +78,26 @@ export class Studio {
 
   #draw(moving) {
     document.body.dataset.drawn = '';
-    this.painter.request(moving).catch((error) => error instanceof Cancelled || this.say(`Could not draw: ${error.message}`));
+    return this.painter.request(moving).catch((error) => error instanceof Cancelled || this.say(`Could not draw: ${error.message}`));
+  }
+
+  /** Draws again what is on the stage: something else than the recipe and the view has changed. */
+  redraw(moving) {
+    return this.#draw(moving);
+  }
+
+  redrawWall() {
+    this.wall.draw();
+  }
+
+  /** Shows a frame of what a job has so far. */
+  preview(frame) {
+    this.#show(frame, null, 'job');
+  }
+
+  /** Styles of the person on the stage. */
+  async styles() {
+    return (await this.#person(this.recipe)).styles;
   }
 
   #show(frame, before, step) {
@@ -88,7 +116,7 @@ export class Studio {
     const {backend, numWorkers} = this.renderer;
     const by = {
       webgpu: 'WebGPU', wasm: `WebAssembly, ${numWorkers} ${numWorkers === 1 ? 'core' : 'cores'}`,
-      server: this.model.step === null ? 'Server' : `Server, step ${this.model.step}`}[backend];
+      server: this.model.step === null ? 'Server' : `Server, step ${this.checkpoints.step ?? this.model.step}`}[backend];
     const {milliseconds} = this.painter;
     const speed = step !== 'coarse' || milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms a picture`;
     element('engine').textContent = `${by}${speed} · ${frame.size}×${frame.size} pixels`;
@@ -117,6 +145,10 @@ export class Studio {
   // what the stage does
 
   look(view, moving) {
+    if (this.brush.holds) {
+      this.say('The strokes belong to this view: apply or clear them before you turn');
+      return;
+    }
     this.view = view;
     this.#draw(moving);
     if (!moving) {
@@ -167,6 +199,7 @@ export class Studio {
       element('editor-name').textContent = this.model.classes[region];
       element('editor').querySelector('.swatch').replaceWith(regions.swatch(this.model.palette[region]));
       regions.fillSliders(element('sliders'), region, this);
+      this.brush.choose(region);
       this.say(`${this.model.classes[region]} selected`);
       this.#flashing = true;
       setTimeout(() => {
@@ -198,12 +231,12 @@ export class Studio {
       this.setTaking(false);
       this.takeRegion(this.selected, seed);
     } else {
-      this.become({...this.recipe, seed, edits: {}}, false);
+      this.become(people.withSeed(this.recipe, seed), false);
     }
   }
 
   newPerson() {
-    this.become({...this.recipe, seed: anySeed(), edits: {}}, false);
+    this.become(people.withSeed(this.recipe, anySeed()), false);
   }
 
   resample() {
@@ -282,18 +315,24 @@ export class Studio {
     }
     element('undo').disabled = !this.history.canUndo;
     element('redo').disabled = !this.history.canRedo;
-    this.wall.mark(recipe.seed);
+    this.wall.mark(recipe.base ? null : recipe.seed);
   }
 
   #write() {
-    history.replaceState(null, '', `#${people.toAddress(this.recipe, this.view)}`);
+    const {step} = this.checkpoints;
+    history.replaceState(null, '', `#${people.toAddress(this.recipe, this.view)}${step === null ? '' : `&step=${step}`}`);
+  }
+
+  /** Makes the address say what is on the stage. */
+  write() {
+    this.#write();
   }
 
   /** Takes what the address says. */
   readAddress() {
     const {recipe, view} = people.fromAddress(location.hash.slice(1), DEFAULTS, this.model);
     this.view = rounded(view);
-    this.become(recipe, false);
+    this.checkpoints.read(new URLSearchParams(location.hash.slice(1))).then(() => this.become(recipe, false));
   }
 
   setDisplay(display) {
@@ -320,10 +359,19 @@ export class Studio {
     save(`person-${this.recipe.seed}.json`, new Blob([JSON.stringify(said)], {type: 'application/json'}));
   }
 
+  async saveMesh() {
+    const found = await this.jobs.run('Making the mesh', {kind: 'mesh', styles: await this.styles()});
+    if (found !== null) {
+      save(`person-${this.recipe.seed}.glb`, new Blob([found.bytes], {type: 'model/gltf-binary'}));
+    }
+  }
+
   async start() {
+    element('save-glb-server').hidden = !this.jobs.possible;
     regions.fillList(element('regions'), this);
     this.#fill();
     listen(this);
+    await this.checkpoints.read(new URLSearchParams(location.hash.slice(1)));
     await this.painter.request(true);  // something to see, before the wall and anything fine
     this.renderer.startOthers();
     this.#draw(false);
