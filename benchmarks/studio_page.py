@@ -1,6 +1,6 @@
 """The studio's page in headless Chromium: how soon, how fast, how close to JAX, and what a slider changes outside its region.
 
-  python -m benchmarks.studio_page [--model pretrained/portraits32.npz] [--page DIR] [--backend wasm]
+  python -m benchmarks.studio_page [--model pretrained/people64.npz] [--page DIR] [--backend wasm]
 
 Prints one JSON object. Needs `pip install -e '.[test]'` and Chromium. On a machine that does other work the times are of that machine: the
 load average is printed with them, and the processor time of a picture (Linux), which other work disturbs less.
@@ -65,7 +65,7 @@ SLIDE = """async ([seed, view, coefficient]) => {
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--model', default='pretrained/portraits32.npz')
+  parser.add_argument('--model', default='pretrained/people64.npz')
   parser.add_argument('--page', type=pathlib.Path, help='folder of a page that is built already')
   parser.add_argument('--backend', choices=runtime.BACKENDS, default='wasm')
   given = parser.parse_args()
@@ -81,7 +81,7 @@ def main() -> None:
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
     begin = time.perf_counter()
     page.goto(f'http://127.0.0.1:{server.server_port}/?backend={given.backend}')
-    page.wait_for_selector('body:is([data-drawn=coarse], [data-drawn=middle])', timeout=120_000, state='attached')
+    page.wait_for_selector('body:is([data-drawn=coarse], [data-drawn=plain], [data-drawn=middle])', timeout=120_000, state='attached')
     figures = {'seconds_to_first_picture': time.perf_counter() - begin}
     page.wait_for_selector('body[data-drawn=fine]', timeout=300_000, state='attached')
     figures |= {'seconds_to_finest_picture': time.perf_counter() - begin, 'engine': page.text_content('#engine')}

@@ -63,7 +63,7 @@ def field(model: pretrained.Model) -> onnx.ModelProto:
 
 
 def march(
-    model: pretrained.Model, *, num_rays: int, num_samples: int | None = None, reduce_range: bool = False,
+    model: pretrained.Model, *, num_rays: int, num_samples: int | None = None, sines: str = 'operator',
 ) -> onnx.ModelProto:
   """The second half of a renderer, for as many rays at once, of any camera.
 
@@ -75,10 +75,10 @@ def march(
     model: to export.
     num_rays: rays at once.
     num_samples: samples along a ray; that of training if None.
-    reduce_range: as `onnx_graph.convert`, for GPUs.
+    sines: as `onnx_graph.convert`.
 
   Raises:
-    ValueError: if num_samples is neither given nor known, or less than 2, or num_rays less than 1.
+    ValueError: if num_samples is neither given nor known, or less than 2, or num_rays less than 1, or there are no such sines.
   """
   num_samples = _check_counts(model, num_rays, num_samples)
   _, constants, shapes = _conditioned(model)
@@ -97,7 +97,7 @@ def march(
     return {'rgb': drawn.rgb[0], 'semantic_mask': drawn.semantic_mask[0], 'depth': drawn.depth[0]}
 
   float32 = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
-  return _convert(draw, inputs | {'origin': float32(3), 'directions': float32(num_rays, 3)}, reduce_range=reduce_range)
+  return _convert(draw, inputs | {'origin': float32(3), 'directions': float32(num_rays, 3)}, sines=sines)
 
 
 def save(path: str | os.PathLike, graph: onnx.ModelProto) -> None:

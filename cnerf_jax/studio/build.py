@@ -21,6 +21,7 @@ from cnerf_jax.studio import runtime
 
 MODEL_FILE = 'model.json'
 LARGEST_BYTES = 12_000_000
+_SINES = {'wasm': 'polynomial', 'webgpu': 'reduced'}
 
 
 def build(
@@ -70,7 +71,7 @@ def _graphs(model: pretrained.Model):
   for backend, num_rays in description.RAYS.items():
     for num_samples in sorted({size['numSamples'] for size in description.sizes(model).values()}):
       graphs[f'march_{backend}_{num_samples}'] = onnx_export.march(
-          model, num_rays=num_rays, num_samples=num_samples, reduce_range=backend == 'webgpu')
+          model, num_rays=num_rays, num_samples=num_samples, sines=_SINES[backend])
   return graphs
 
 

@@ -15,9 +15,11 @@ from cnerf_jax import version
 from cnerf_jax.studio import directions as directions_lib
 
 # Rays that one call of the runtime marches: few where a processor's cache should hold them, many where a GPU should be filled.
-RAYS = {'wasm': 256, 'webgpu': 2048}
-# Pictures: while something moves, and at rest, by steps. Sides in multiples of that of training, samples likewise.
-_COARSE, _MIDDLE, _FINE = (1, 1), (2, 2), (4, 2)
+RAYS = {'wasm': 128, 'webgpu': 2048}
+# Pictures while something moves: no larger, so that two cores draw eight of them a second.
+_COARSE_SIDE, _COARSE_SAMPLES = 32, 8
+# Pictures at rest, by steps. Sides in multiples of that of training, samples likewise.
+_MIDDLE, _FINE = (2, 2), (4, 2)
 
 
 def check(model: pretrained.Model) -> None:
@@ -38,10 +40,15 @@ def sources() -> dict[str, bytes]:
 
 
 def sizes(model: pretrained.Model) -> dict[str, dict[str, int]]:
-  """Sides in pixels and samples along a ray of the pictures that the page draws, by the page's names."""
-  return {
-      name: {'imageSize': model.image_size * side, 'numSamples': model.num_samples * samples}
-      for name, (side, samples) in (('coarse', _COARSE), ('middle', _MIDDLE), ('fine', _FINE))}
+  """Sides in pixels and samples along a ray of the pictures that the page draws, by the page's names, in its order.
+
+  `coarse` while something moves, then, at rest, `plain` as in training, which may be the same, `middle` and `fine`.
+  """
+  side, samples = model.image_size, model.num_samples
+  coarse = min(side, _COARSE_SIDE), min(samples, _COARSE_SAMPLES)
+  found = {'coarse': coarse, 'plain': (side, samples)}
+  found |= {name: (side * sides, samples * more) for name, (sides, more) in (('middle', _MIDDLE), ('fine', _FINE))}
+  return {name: {'imageSize': size, 'numSamples': count} for name, (size, count) in found.items()}
 
 
 def describe(model: pretrained.Model, found: directions_lib.Directions) -> dict[str, object]:

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-SIZES = ('coarse', 'middle', 'fine')
+SIZES = ('coarse', 'plain', 'middle', 'fine')
 LARGEST_ID = 2**53 - 1  # of the integers that JavaScript tells apart
 LARGEST_SEED = 2**31 - 1
 LARGEST_STYLE = 1e3

@@ -15,6 +15,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="no onnxruntime; pip ins
 
 from cnerf_jax.export import onnx as onnx_export  # noqa: E402
 from cnerf_jax.export import onnx_graph  # noqa: E402
+from cnerf_jax.models import sine  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 LEVEL = 2 / 255  # of an image in [-1, 1]
@@ -60,7 +61,7 @@ def test_renders_as_jax(kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_field_and_march_are_render_in_two_halves(kind):
-  """Protects viewers: rays of any camera through conditioned networks, some classes left out, with sines reduced or not."""
+  """Protects viewers: rays of any camera through conditioned networks, some classes left out, with each way of sines."""
   model = make_model(**KINDS[kind])
   styles = model.draw_styles(jax.random.key(2), 1)
   view = camera.orbit(0.4, 0.1, half_field_of_view=0.05)
@@ -68,8 +69,8 @@ def test_field_and_march_are_render_in_two_halves(kind):
   expected = model.render(styles, view, image_size=6, num_samples=5, class_weights=weights)
   conditioned = run(onnx_export.field(model), styles=styles[0])
   directions = rays_lib.cast_rays(view, image_size=6).directions
-  for reduce_range in (False, True):
-    march = onnx_export.march(model, num_rays=18, num_samples=5, reduce_range=reduce_range)
+  for sines in onnx_graph.SINES:
+    march = onnx_export.march(model, num_rays=18, num_samples=5, sines=sines)
     parts = [
         run(march, **conditioned, class_weights=weights, origin=view.cam_to_world[:, 3], directions=part)
         for part in (directions[:18], directions[18:])]
@@ -125,9 +126,19 @@ def test_what_no_input_changes_is_returned_beside_the_graph():
   np.testing.assert_array_equal(constants['known'], [0, 2, 4])
 
 
+@pytest.mark.parametrize('sines', onnx_graph.SINES)
+def test_sines_of_large_arguments(sines):
+  """Protects phases of tens of radians: each way of sines is the sine, to what float32 arguments are worth."""
+  x = np.float32([np.linspace(-1, 1, 3), [30.0, -77.7, 99.9]])
+  graph, _ = onnx_graph.convert(lambda x: {'y': sine.sine(x)}, {'x': FLOATS}, sines=sines)
+  assert ('Sin' in [node.op_type for node in graph.graph.node]) == (sines != 'polynomial')
+  np.testing.assert_allclose(run(graph, x=x)['y'], np.sin(x.astype(np.float64)), atol=1e-5)
+
+
 @pytest.mark.parametrize('call, message', [
     (lambda: onnx_graph.convert(lambda x: {'y': jnp.sort(x)}, {'x': FLOATS}), 'no ONNX operator is known for the primitive sort'),
     (lambda: onnx_graph.convert(lambda x: {'x': x}, {'x': FLOATS}), r"\['x'\] name inputs and results"),
+    (lambda: onnx_export.march(make_model(), num_rays=4, sines='cosines'), "sines 'cosines' are not known; use one of operator, reduced, poly"),
     (lambda: onnx_export.march(make_model(), num_rays=0), 'num_rays 0 must be at least 1'),
     (lambda: onnx_export.march(make_model(), num_rays=4, num_samples=1), 'num_samples 1 must be at least 2')])
 def test_refusals(call, message):

@@ -325,7 +325,7 @@ export class Studio {
     this.#fill();
     listen(this);
     await this.painter.request(true);  // something to see, before the wall and anything fine
-    this.renderer.startOthers();
+    performance.mark('first picture');
     this.#draw(false);
     this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, (_, i) => i + 1));
   }
