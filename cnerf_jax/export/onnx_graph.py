@@ -36,8 +36,8 @@ _SINE = 'sine'  # name of `cnerf_jax.models.sine.sine` in a jaxpr
 # How the networks' sines become operators: one; one after its argument was brought to [-pi, pi], for GPUs, which promise accurate sines only
 # there; or a polynomial, for WebAssembly, where a sine is a call a number and products are done four at a time.
 SINES = ('operator', 'reduced', 'polynomial')
-# sin(2 pi u) = u (c0 + c1 u^2 + ...) for |u| <= 1/4, the least largest error of four terms: 6e-7, less than float32 arguments of tens of radians
-# bring along. Highest power first.
+# sin(2 pi u) = u (c0 + c1 u^2 + ...) for |u| <= 1/4, the least largest error of four terms: 6e-7, less than float32 arguments of tens of
+# radians bring along. Highest power first.
 _QUARTER_TURN = (-70.99342411, 81.34076802, -41.33714235, 6.28316404)
 
 

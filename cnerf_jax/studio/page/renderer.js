@@ -3,6 +3,7 @@
 import {castRays} from './camera.js';
 import {compile, fetchBytes} from './files.js';
 import {normals} from './random.js';
+import {Redrawing} from './redrawing.js';
 
 const MOST_WORKERS = 4;
 /** A GPU that takes longer for a coarse picture is a processor that plays one. */
@@ -43,11 +44,14 @@ export class Renderer {
   #people = new Map();
   #graphs = new Map();
   backend;
+  /** What draws regions anew; null where all regions share one latent. */
+  redrawing;
 
   /** @param {object} model as model.json says @param {{backend: string, isWanted: boolean}} chosen what draws, and whether nothing else may */
   constructor(model, chosen) {
     this.#model = model;
     this.#chosen = chosen;
+    this.redrawing = model.regionalLatents ? new Redrawing(model, this) : null;
   }
 
   get numWorkers() {
@@ -78,12 +82,14 @@ export class Renderer {
     [this.#workers, this.#idle] = [[], []];
     this.#waiting.splice(0).forEach((task) => task.reject(new Cancelled()));
     this.#people.clear();
+    this.redrawing &&= new Redrawing(this.#model, this);
   }
 
   /** Starts so many workers; what the first picture needs, and nothing else, is fetched and compiled, all at once. */
   async #start(backend, count) {
     this.backend = backend;
-    const needed = ['mapping', 'field', this.#marchOf(this.#model.sizes.coarse)];
+    const mapping = this.redrawing ? ['draw_regions', 'styles_of_draw'] : ['mapping'];
+    const needed = [...mapping, 'field', this.#marchOf(this.#model.sizes.coarse)];
     const module = compile(`runtime/${backend}/runtime.wasm.gz`);
     module.then(() => performance.mark('runtime compiled'), () => {});
     const graphs = Promise.all(needed.map((name) => this.#graph(name)));
@@ -126,7 +132,7 @@ export class Renderer {
         if (data.error) {
           task.reject(new Error(data.error));
         } else {
-          task?.resolve(data);
+          task?.resolve(data.results);
         }
       };
     });
@@ -159,31 +165,36 @@ export class Renderer {
     }
   }
 
-  async #ask(message, {priority, signal}) {
-    await this.#graph(message.graph);
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({message: {...message, id: ++this.#count}, priority, signal, resolve, reject});
-      this.#next();
-    });
-  }
-
   /**
    * What a graph makes of arrays.
    * @param {string} graph its name
    * @param {object} inputs {data: Float32Array, shape} by their names
+   * @param {{person?: {stylesId, styles}, priority?: number, signal?: AbortSignal}} how whose field the graph takes, if any
    * @returns {Promise<object>} arrays by the names of the results
    */
-  run(graph, inputs, {priority = PRIORITY.people, signal} = {}) {
-    return this.#ask({kind: 'run', graph, inputs}, {priority, signal});
+  async run(graph, inputs, {person, priority = PRIORITY.people, signal} = {}) {
+    await this.#graph(graph);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({message: {kind: 'run', graph, inputs, person, id: ++this.#count}, priority, signal, resolve, reject});
+      this.#next();
+    });
   }
 
   /** Styles [classes, 2, styleDim] of a seed's person, not truncated. */
   async person(seed) {
     if (!this.#people.has(seed)) {
-      const z = normals(seed, this.#model.latentDim);
-      this.#people.set(seed, this.run('mapping', {z: {data: z, shape: [1, z.length]}}).then(({styles}) => styles));
+      this.#people.set(seed, this.#map(seed));
     }
     return this.#people.get(seed);
+  }
+
+  async #map(seed) {
+    if (this.redrawing) {
+      const drawn = await this.redrawing.drawn(seed);
+      return (await this.run('styles_of_draw', {drawn: {data: drawn, shape: [drawn.length]}})).styles;
+    }
+    const z = normals(seed, this.#model.latentDim);
+    return (await this.run('mapping', {z: {data: z, shape: [1, z.length]}})).styles;
   }
 
   /**
@@ -198,7 +209,6 @@ export class Renderer {
     const {origin, directions} = castRays(view, imageSize, this.#model.camera.halfFieldOfView);
     const chunk = this.#model.rays[this.backend];
     const numRays = imageSize ** 2;
-    const classWeights = new Float32Array(this.#model.classes.length).fill(1);
     const frame = {
       rgb: new Float32Array(3 * numRays), mask: new Float32Array(this.#model.classes.length * numRays), depth: new Float32Array(numRays),
       size: imageSize, view};
@@ -207,11 +217,11 @@ export class Renderer {
       const count = Math.min(chunk, numRays - first);
       const rays = new Float32Array(3 * chunk).fill(1);  // what is beyond the last ray is drawn in vain
       rays.set(directions.subarray(3 * first, 3 * (first + count)));
-      const graph = this.#marchOf({numSamples});
-      parts.push(this.#ask({kind: 'march', graph, stylesId, styles, classWeights, origin, directions: rays}, {priority, signal}).then((part) => {
-        for (const name of ['rgb', 'mask', 'depth']) {
+      const inputs = {origin: {data: origin, shape: [3]}, directions: {data: rays, shape: [chunk, 3]}};
+      parts.push(this.run(this.#marchOf({numSamples}), inputs, {person: {stylesId, styles}, priority, signal}).then((part) => {
+        for (const [name, result] of [['rgb', part.rgb], ['mask', part.semantic_mask], ['depth', part.depth]]) {
           const channels = frame[name].length / numRays;
-          frame[name].set(part[name].subarray(0, channels * count), channels * first);
+          frame[name].set(result.subarray(0, channels * count), channels * first);
         }
       }));
     }

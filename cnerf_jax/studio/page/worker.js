@@ -1,8 +1,9 @@
 /**
  * Runs the model's graphs, apart from the page, so that the page never waits.
  *
- * Messages in: {kind: 'start', ...} first; {kind: 'graph', name, bytes}, of which a session is made when it is first asked for; {kind: 'map',
- * id, z}, {kind: 'march', id, ...} and {kind: 'run', id, graph, inputs}; out: {kind: 'ready'}, {id, ...results}, or {id, error}.
+ * Messages in: {kind: 'graph', name, bytes}, of which a session is made when it is first asked for; {kind: 'start', ...} once; {kind: 'run', id,
+ * graph, inputs, person}, where the person, if there is one, is {stylesId, styles}, and the graph takes their field too. Out: {kind: 'ready'},
+ * {id, results}, or {id, error}.
  */
 
 import {use} from './compiled_runtime.js';
@@ -33,16 +34,10 @@ function session(name) {
 
 const tensor = (data, shape) => new ort.Tensor('float32', data, shape);
 
-/** What a graph makes of arrays {data, shape}; arrays. */
-async function run({graph, inputs}) {
-  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, {data, shape}]) => [name, tensor(data, shape)]));
-  const results = await (await session(graph)).run(feeds);
-  return Object.fromEntries(Object.entries(results).map(([name, {data}]) => [name, data]));
-}
-
-async function fieldOf(stylesId, styles) {
-  const field = fields.get(stylesId)
-    ?? await (await session('field')).run({styles: tensor(styles, [classCount, 2, styles.length / classCount / 2])});
+async function fieldOf({stylesId, styles}) {
+  const field = fields.get(stylesId) ?? {
+    ...await (await session('field')).run({styles: tensor(styles, [classCount, 2, styles.length / classCount / 2])}),
+    class_weights: tensor(new Float32Array(classCount).fill(1), [classCount])};
   fields.delete(stylesId);
   fields.set(stylesId, field);
   if (fields.size > KEPT_FIELDS) {
@@ -51,15 +46,13 @@ async function fieldOf(stylesId, styles) {
   return field;
 }
 
-async function march({graph, stylesId, styles, classWeights, origin, directions}) {
-  const field = await fieldOf(stylesId, styles);
-  const results = await (await session(graph)).run({
-    ...field, class_weights: tensor(classWeights, [classCount]), origin: tensor(origin, [3]),
-    directions: tensor(directions, [directions.length / 3, 3])});
-  return {rgb: results.rgb.data, mask: results.semantic_mask.data, depth: results.depth.data};
+/** What a graph makes of arrays {data, shape}, and of a person's field if one is given: arrays. */
+async function run({graph, inputs, person}) {
+  const field = person && await fieldOf(person);
+  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, {data, shape}]) => [name, tensor(data, shape)]));
+  const results = await (await session(graph)).run({...field, ...feeds});
+  return Object.fromEntries(Object.entries(results).map(([name, {data}]) => [name, data]));
 }
-
-const ANSWERS = {march, run};
 
 async function answer({data}) {
   try {
@@ -69,7 +62,7 @@ async function answer({data}) {
       await start(data);
       self.postMessage({kind: 'ready'});
     } else {
-      self.postMessage({id: data.id, ...await ANSWERS[data.kind](data)});
+      self.postMessage({id: data.id, results: await run(data)});
     }
   } catch (error) {
     self.postMessage({id: data.id, error: String(error?.message ?? error)});
