@@ -27,7 +27,7 @@ from cnerf_jax.studio import runtime
 
 LARGEST_BYTES = 400_000
 COLORS = 256  # of a picture that would be larger
-FINE = 'body[data-drawn=fine]'
+STARTED, FINE = 'body:is([data-drawn=coarse], [data-drawn=plain], [data-drawn=middle])', 'body[data-drawn=fine]'
 WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas => canvas.width > 1)"
 DESKTOP, PHONE = {'width': 1280, 'height': 900}, {'width': 390, 'height': 844}
 SELECT = "name => studio.chooseRegion(studio.model.classes.indexOf(name))"
@@ -60,14 +60,14 @@ def main() -> None:
 def _take(context, address: str, display: str, region: str | None) -> bytes:
   page = context.new_page()
   page.goto(address)
-  page.wait_for_selector(FINE, timeout=600_000, state='attached')
-  while not page.evaluate(WALL_IS_DRAWN):
-    page.wait_for_timeout(100)
+  page.wait_for_selector(STARTED, timeout=600_000, state='attached')
   if region:
     page.evaluate(SELECT, region)
   page.check(f'input[value={display}]')
   page.wait_for_timeout(6000)  # parts have moved, what was said is gone
   page.wait_for_selector(FINE, timeout=600_000, state='attached')
+  while not page.evaluate(WALL_IS_DRAWN):
+    page.wait_for_timeout(100)
   taken = page.screenshot()
   context.close()
   return taken

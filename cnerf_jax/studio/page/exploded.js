@@ -77,6 +77,7 @@ export class Exploded {
   amount = 0;
   #model;
   #pieces = null;
+  #points = {frame: null};
   #scratch = document.createElement('canvas');
 
   constructor(model) {
@@ -85,6 +86,14 @@ export class Exploded {
 
   get hasLayout() {
     return this.#pieces !== null;
+  }
+
+  /** World points of a frame, kept until another one is asked about. */
+  #pointsOf(frame) {
+    if (this.#points.frame !== frame) {
+      this.#points = {frame, points: pointsOf(frame, this.#model.camera.halfFieldOfView)};
+    }
+    return this.#points.points;
   }
 
   /** Decides what the pieces of a person are and where they go. @param {object} frame from FRONT */
@@ -170,7 +179,7 @@ export class Exploded {
     const context = canvas.getContext('2d');
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, side, side);
-    const points = pointsOf(frame, this.#model.camera.halfFieldOfView);
+    const points = this.#pointsOf(frame);
     const unit = this.#room * side / size;
     const isLight = only !== null;
     Object.assign(context, {shadowColor: isLight ? 'transparent' : `rgb(0 0 0 / ${0.5 * Math.min(1, 3 * this.amount)})`, shadowBlur: SHADOW * side, shadowOffsetY: SHADOW * side / 2});
@@ -205,7 +214,7 @@ export class Exploded {
   /** The region whose piece is at a place of the stage, the nearest one; null if there is none. @param {number[]} place [x, y] in [0, 1] */
   regionAt(frame, [x, y]) {
     const {size} = frame;
-    const points = pointsOf(frame, this.#model.camera.halfFieldOfView);
+    const points = this.#pointsOf(frame);
     const onStage = [x, y].map((value) => (value - 0.5) * size / this.#room);
     for (const {piece, from, to, scale} of this.#placed(frame).reverse()) {
       const column = Math.floor(from.x + (onStage[0] + size / 2 - to.x) / scale);

@@ -7,6 +7,8 @@ const SWINGS = 2;
 /** How far to either side, in standard deviations of the views of training. */
 const REACH = 1.6;
 const SIDE = 512;
+/** What a recorder may need to take the last pictures in. */
+const FLUSH_MILLISECONDS = 500;
 const BITS_A_SECOND = 5_000_000;
 /** What a recorder may write, the best first. */
 const KINDS = [
@@ -22,16 +24,20 @@ export function recordable() {
  * @param {(view: object) => Promise<CanvasImageSource>} draw a picture, at least for as long as until the next is asked for
  * @param {object} view to start from: its elevation and zoom are kept
  * @param {number} azimuthStd of the views of training, radians
+ * @param {string} background the colour behind what is transparent
  * @param {{signal: AbortSignal, report: (fraction: number) => void}} how
  * @returns {Promise<{blob: Blob, ending: string}>}
  */
-export async function film(draw, view, azimuthStd, {signal, report}) {
+export async function film(draw, view, azimuthStd, background, {signal, report}) {
   const [type, ending] = recordable();
   const pictures = [];
   for (let i = 0; i < PICTURES; i++) {
     const azimuth = -REACH * azimuthStd * Math.cos(Math.PI * i / (PICTURES - 1));
     const copy = newCanvas();
-    copy.getContext('2d').drawImage(await draw({...view, azimuth}), 0, 0, SIDE, SIDE);
+    const context = copy.getContext('2d');
+    context.fillStyle = background;
+    context.fillRect(0, 0, SIDE, SIDE);
+    context.drawImage(await draw({...view, azimuth}), 0, 0, SIDE, SIDE);
     pictures.push(copy);
     report(0.9 * (i + 1) / PICTURES);
     signal.throwIfAborted();
@@ -57,18 +63,19 @@ async function record(pictures, type, {signal, report}) {
     recorder.onstop = resolve;
     recorder.onerror = ({error}) => reject(error);
   });
+  const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   recorder.start();
   const begin = performance.now();
   for (const [i, picture] of pictures.entries()) {
     context.drawImage(picture, 0, 0);
     track.requestFrame();
     report(0.9 + 0.1 * (i + 1) / pictures.length);
-    const due = begin + 1000 * (i + 1) / FRAMES_A_SECOND;
-    await new Promise((resolve) => setTimeout(resolve, due - performance.now()));
+    await wait(begin + 1000 * (i + 1) / FRAMES_A_SECOND - performance.now());
     if (signal.aborted) {
       break;
     }
   }
+  await wait(FLUSH_MILLISECONDS);
   recorder.stop();
   await stopped;
   track.stop();

@@ -11,7 +11,7 @@ export class Saving {
   #studio;
   #making;
 
-  /** @param {Studio} studio with `model`, `renderer`, `recipe`, `view`, `frame`, `person(recipe)`, `paint(canvas, frame, before)`, `say(message)` */
+  /** @param {Studio} studio with `model`, `renderer`, `recipe`, `view`, `frame`, `display`, `person(recipe)`, `say(message)` */
   constructor(studio) {
     this.#studio = studio;
     this.#making = new Making((message) => studio.say(message));
@@ -52,11 +52,11 @@ export class Saving {
       const canvas = document.createElement('canvas');
       const draw = async (turned) => {
         const drawn = (person) => renderer.draw({...person, view: turned, size}, {priority: PRIORITY.wall, signal: how.signal});
-        const frames = await Promise.all([drawn(now), this.#studio.needsBefore && drawn(before)]);
-        this.#studio.paint(canvas, ...frames);
+        const frames = await Promise.all([drawn(now), this.#studio.display.needsBefore && drawn(before)]);
+        this.#studio.display.paint(canvas, ...frames);
         return canvas;
       };
-      const {blob, ending} = await film(draw, view, camera.azimuthStd, how);
+      const {blob, ending} = await film(draw, view, camera.azimuthStd, getComputedStyle(document.getElementById('stage')).backgroundColor, how);
       save(`${name}.${ending}`, blob);
     });
   }
