@@ -1,6 +1,6 @@
 """The pictures of the studio in docs/pictures, taken in headless Chromium.
 
-  python -m benchmarks.studio_pictures [FOLDER] [--model pretrained/people64.npz] [--page DIR]
+  python -m benchmarks.studio_pictures [FOLDER] [--model pretrained/people64.npz] [--page DIR] [--step fine]
 
 Writes studio.png, studio_dark.png, studio_phone.png and studio_parts.png, each of less than 400 kB. Needs `pip install -e '.[test]'` and
 Chromium.
@@ -27,8 +27,8 @@ from cnerf_jax.studio import runtime
 
 LARGEST_BYTES = 400_000
 COLORS = 256  # of a picture that would be larger
-STARTED, FINE = 'body:is([data-drawn=coarse], [data-drawn=plain], [data-drawn=middle])', 'body[data-drawn=fine]'
-WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas => canvas.width > 1)"
+STARTED = 'body[data-drawn]:not([data-drawn=""])'
+WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas => canvas.width < 300)"  # as wide as new ones are
 DESKTOP, PHONE = {'width': 1280, 'height': 900}, {'width': 390, 'height': 844}
 SELECT = "name => studio.chooseRegion(studio.model.classes.indexOf(name))"
 # file: (the address, what the window is like, the display, the region that is selected)
@@ -45,6 +45,7 @@ def main() -> None:
   parser.add_argument('folder', type=pathlib.Path, nargs='?', default=pathlib.Path('docs/pictures'))
   parser.add_argument('--model', default='pretrained/people64.npz')
   parser.add_argument('--page', type=pathlib.Path, help='folder of a page that is built already')
+  parser.add_argument('--step', choices=('middle', 'fine'), default='fine', help='how fine the person is drawn (%(default)s)')
   given = parser.parse_args()
   with tempfile.TemporaryDirectory() as temporary, sync_api.sync_playwright() as playwright:
     page = given.page or pathlib.Path(temporary)
@@ -53,11 +54,11 @@ def main() -> None:
     browser = playwright.chromium.launch(executable_path=shutil.which('chromium'), args=['--no-sandbox'])
     with _file_server(page) as address:
       for name, (fragment, window, display, region) in PICTURES.items():
-        _write(given.folder / name, _take(browser.new_context(**window), f'{address}#{fragment}', display, region))
+        _write(given.folder / name, _take(browser.new_context(**window), f'{address}#{fragment}', display, region, given.step))
         print(f'{given.folder / name}: {(given.folder / name).stat().st_size // 1000} kB')
 
 
-def _take(context, address: str, display: str, region: str | None) -> bytes:
+def _take(context, address: str, display: str, region: str | None, step: str) -> bytes:
   page = context.new_page()
   page.goto(address)
   page.wait_for_selector(STARTED, timeout=600_000, state='attached')
@@ -65,7 +66,7 @@ def _take(context, address: str, display: str, region: str | None) -> bytes:
     page.evaluate(SELECT, region)
   page.check(f'input[value={display}]')
   page.wait_for_timeout(6000)  # parts have moved, what was said is gone
-  page.wait_for_selector(FINE, timeout=600_000, state='attached')
+  page.wait_for_selector(f'body:is([data-drawn={step}], [data-drawn=fine])', timeout=600_000, state='attached')
   while not page.evaluate(WALL_IS_DRAWN):
     page.wait_for_timeout(100)
   taken = page.screenshot()

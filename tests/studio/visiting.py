@@ -8,7 +8,7 @@ from cnerf_jax import camera
 SECONDS = 1000  # milliseconds
 LOADED = 300 * SECONDS  # of a machine that has much other work
 FINE = 'body[data-drawn=fine]'
-WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas => canvas.width > 1)"
+WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas => canvas.width < 300)"  # as wide as new ones are
 
 
 class Visit:

@@ -10,9 +10,9 @@ const SIDE = 512;
 /** What a recorder may need to take the last pictures in. */
 const FLUSH_MILLISECONDS = 500;
 const BITS_A_SECOND = 5_000_000;
-/** What a recorder may write, the best first. */
+/** What a recorder may write, the quickest first: one that is late drops pictures. */
 const KINDS = [
-  ['video/webm;codecs=vp9', 'webm'], ['video/webm;codecs=vp8', 'webm'], ['video/webm', 'webm'], ['video/mp4', 'mp4']];
+  ['video/webm;codecs=vp8', 'webm'], ['video/webm;codecs=vp9', 'webm'], ['video/webm', 'webm'], ['video/mp4', 'mp4']];
 
 /** What this browser can record, [type, ending]; undefined if nothing. */
 export function recordable() {

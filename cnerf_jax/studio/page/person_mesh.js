@@ -73,7 +73,7 @@ export class PersonMesh {
     this.#model = model;
     this.#renderer = renderer;
     this.#cells = model.meshCells;
-    this.#how = {person, priority: PRIORITY.wall, signal};
+    this.#how = {person, priority: PRIORITY.middle, signal};
     this.#report = report;
   }
 

@@ -11,7 +11,7 @@ const SLOWEST_GPU_MILLISECONDS = 250;
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
 /** What goes first when many things wait: the larger. */
-export const PRIORITY = {people: 4, coarse: 3, plain: 2, middle: 2, wall: 1, fine: 0};
+export const PRIORITY = {people: 4, coarse: 3, plain: 2, wall: 2, middle: 1, fine: 0};
 
 /** A request that a later one has made useless. */
 export class Cancelled extends Error {}

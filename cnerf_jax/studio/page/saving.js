@@ -15,6 +15,7 @@ export class Saving {
   constructor(studio) {
     this.#studio = studio;
     this.#making = new Making((message) => studio.say(message));
+    document.getElementById('save-glb').hidden = !studio.renderer.run;  // a server runs no graphs for the page
   }
 
   get #name() {
@@ -51,7 +52,7 @@ export class Saving {
       const [now, before] = await Promise.all([this.#studio.person(recipe), this.#studio.person({...recipe, edits: {}})]);
       const canvas = document.createElement('canvas');
       const draw = async (turned) => {
-        const drawn = (person) => renderer.draw({...person, view: turned, size}, {priority: PRIORITY.wall, signal: how.signal});
+        const drawn = (person) => renderer.draw({...person, view: turned, size}, {priority: PRIORITY.middle, signal: how.signal});
         const frames = await Promise.all([drawn(now), this.#studio.display.needsBefore && drawn(before)]);
         this.#studio.display.paint(canvas, ...frames);
         return canvas;
