@@ -1,6 +1,6 @@
-"""The studio's page in headless Chromium: how soon, how fast, how close to JAX, and what a slider changes outside its region.
+"""The studio's page in headless Chromium: how soon, how fast, how close to JAX, what a slider changes elsewhere, how long a mesh takes.
 
-  python -m benchmarks.studio_page [--model pretrained/portraits32.npz] [--page DIR] [--backend wasm]
+  python -m benchmarks.studio_page [--model pretrained/people64.npz] [--page DIR] [--backend wasm]
 
 Prints one JSON object. Needs `pip install -e '.[test]'` and Chromium. On a machine that does other work the times are of that machine: the
 load average is printed with them, and the processor time of a picture (Linux), which other work disturbs less.
@@ -32,6 +32,7 @@ SEED = 7
 FRAMES = 40
 DRAG_SECONDS = 5
 VIEW = {'azimuth': -0.4, 'elevation': 0.2, 'zoom': 1}
+MARKS = "Object.fromEntries(performance.getEntriesByType('mark').map(mark => [mark.name, Math.round(mark.startTime)]))"
 # draws the person of a seed, not truncated, without the page's own history and address
 DRAW = """async ([seed, view, size, frames]) => {
   const {renderer, model} = studio;
@@ -65,7 +66,7 @@ SLIDE = """async ([seed, view, coefficient]) => {
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--model', default='pretrained/portraits32.npz')
+  parser.add_argument('--model', default='pretrained/people64.npz')
   parser.add_argument('--page', type=pathlib.Path, help='folder of a page that is built already')
   parser.add_argument('--backend', choices=runtime.BACKENDS, default='wasm')
   given = parser.parse_args()
@@ -79,13 +80,15 @@ def main() -> None:
     flags = ['--no-sandbox'] + ['--enable-unsafe-webgpu'] * (given.backend == 'webgpu')
     browser = playwright.chromium.launch(executable_path=shutil.which('chromium'), args=flags)
     page = browser.new_page(viewport={'width': 1280, 'height': 900})
-    begin = time.perf_counter()
+    begin, processor_begin = time.perf_counter(), _processor_seconds()
     page.goto(f'http://127.0.0.1:{server.server_port}/?backend={given.backend}')
-    page.wait_for_selector('body:is([data-drawn=coarse], [data-drawn=middle])', timeout=120_000, state='attached')
-    figures = {'seconds_to_first_picture': time.perf_counter() - begin}
+    page.wait_for_selector('body:is([data-drawn=coarse], [data-drawn=plain], [data-drawn=middle])', timeout=120_000, state='attached')
+    figures = {
+        'seconds_to_first_picture': time.perf_counter() - begin, 'processor_seconds_to_first_picture': _processor_seconds() - processor_begin,
+        'milliseconds_after_navigation': page.evaluate(MARKS)}
     page.wait_for_selector('body[data-drawn=fine]', timeout=300_000, state='attached')
     figures |= {'seconds_to_finest_picture': time.perf_counter() - begin, 'engine': page.text_content('#engine')}
-    figures |= _speed(page) | _parity(page, model) | _locality(page, model)
+    figures |= _speed(page) | _mesh(page) | _parity(page, model) | _locality(page, model)
     figures |= {'backend': given.backend, 'page_bytes': sum(file.stat().st_size for file in folder.rglob('*') if file.is_file()),
                 'load_average': os.getloadavg()[0]}
     print(json.dumps(figures, indent=1))
@@ -103,13 +106,23 @@ def _speed(page) -> dict[str, float]:
   while time.perf_counter() - begin < DRAG_SECONDS:
     page.mouse.move(x + 150 * np.sin(time.perf_counter()), y)
     time.sleep(0.015)
-  drawn = page.evaluate('studio.painter.numCoarse') - first
+  drawn, side = page.evaluate('[studio.painter.numCoarse, studio.frame.size]')
+  drawn -= first
   seconds = time.perf_counter() - begin
   page.mouse.up()
   page.wait_for_selector('body[data-drawn=fine]', timeout=300_000, state='attached')
   return {
       'pictures_a_second': 1000 / milliseconds, 'processor_milliseconds_a_picture': processor_milliseconds,
-      'pictures_a_second_while_dragging': drawn / seconds}
+      'pictures_a_second_while_dragging': drawn / seconds, 'side_while_dragging': side}
+
+
+def _mesh(page) -> dict[str, float]:
+  begin, processor_begin = time.perf_counter(), _processor_seconds()
+  with page.expect_download(timeout=600_000) as download:
+    page.click('#save-glb')
+  size = pathlib.Path(download.value.path()).stat().st_size
+  return {
+      'seconds_of_mesh': time.perf_counter() - begin, 'processor_seconds_of_mesh': _processor_seconds() - processor_begin, 'mesh_bytes': size}
 
 
 def _processor_seconds() -> float:
@@ -137,7 +150,7 @@ def _parity(page, model: pretrained.Model) -> dict[str, float]:
   """Largest differences from JAX, of 255, at each size."""
   styles = model.draw_styles(jax.random.key(SEED), 1)
   worst = {}
-  for name in ('coarse', 'middle', 'fine'):
+  for name in ('coarse', 'plain', 'middle', 'fine'):
     size = page.evaluate(f'studio.model.sizes.{name}')
     expected = model.render(
         styles, camera_lib.orbit(VIEW['azimuth'], VIEW['elevation']), image_size=size['imageSize'], num_samples=size['numSamples']).rgb

@@ -4,8 +4,10 @@
   render    styles, azimuth, elevation → rgb, semantic_mask, depth: what `Model.render` draws, at one size
 
 and the two halves of render, for a viewer that draws one portrait from many sides: `field` conditions the networks on styles, once an
-edit; `march` follows a number of rays of any camera through them, without parameters of its own but the heads. All float32. `save` writes
-them to files. Random people need the latents of `Model.draw_styles`: z ~ N(0, I).
+edit; `march` follows a number of rays of any camera through them, without parameters of its own but the heads, and `signed_distance` and
+`shade` ask them for a surface and its colours. Of regional latents also the
+two halves of mapping, `draw_regions` and `styles_of_draw`, and between them `redraw`: a region drawn anew, given all others. All float32.
+`save` writes them to files. Random people need the latents of `Model.draw_styles`: z ~ N(0, I).
 """
 
 from __future__ import annotations
@@ -24,14 +26,37 @@ from cnerf_jax import pretrained
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
 from cnerf_jax.export import onnx_graph
+from cnerf_jax.models import regional_mapping
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.rendering import volume_rendering
+
+_ONE_LATENT = 'this model has one latent for all classes (generator.region_dim 0), none for each; use `mapping`'
 
 
 def mapping(model: pretrained.Model, *, batch: int = 1) -> onnx.ModelProto:
   """`Model.map_latents` of a batch of z."""
   z = jax.ShapeDtypeStruct((batch, model.generator.latent_dim), jnp.float32)
   return _convert(lambda z: {'styles': model.map_latents(z)}, {'z': z})
+
+
+def draw_regions(model: pretrained.Model) -> onnx.ModelProto:
+  """z [latent_dim] of a model with regional latents → drawn [latent_dim], its (u, e) (`regional_mapping`)."""
+  return _convert(lambda z: {'drawn': _regional(model, z, 'draw_regions')}, {'z': _latents(model)})
+
+
+def styles_of_draw(model: pretrained.Model) -> onnx.ModelProto:
+  """drawn [latent_dim] of `draw_regions` → styles [classes, 2, style_dim]."""
+  return _convert(lambda drawn: {'styles': _regional(model, drawn, 'styles_of_draw')}, {'drawn': _latents(model)})
+
+
+def redraw(model: pretrained.Model) -> onnx.ModelProto:
+  """drawn, anybody and is_known, each [latent_dim] → redrawn [latent_dim]: `regional_mapping.redraw`."""
+  if not model.generator.region_dim:
+    raise ValueError(_ONE_LATENT)
+  gain = regional_mapping.given_others(model.params['params']['mapping']['factor'], model.generator.num_classes).gain
+  return _convert(
+      lambda *arrays: {'redrawn': regional_mapping.redraw(gain, *arrays)},
+      {name: _latents(model) for name in ('drawn', 'anybody', 'is_known')})
 
 
 def render(
@@ -63,7 +88,7 @@ def field(model: pretrained.Model) -> onnx.ModelProto:
 
 
 def march(
-    model: pretrained.Model, *, num_rays: int, num_samples: int | None = None, reduce_range: bool = False,
+    model: pretrained.Model, *, num_rays: int, num_samples: int | None = None, sines: str = 'operator',
 ) -> onnx.ModelProto:
   """The second half of a renderer, for as many rays at once, of any camera.
 
@@ -75,34 +100,82 @@ def march(
     model: to export.
     num_rays: rays at once.
     num_samples: samples along a ray; that of training if None.
-    reduce_range: as `onnx_graph.convert`, for GPUs.
+    sines: as `onnx_graph.convert`.
 
   Raises:
-    ValueError: if num_samples is neither given nor known, or less than 2, or num_rays less than 1.
+    ValueError: if num_samples is neither given nor known, or less than 2, or num_rays less than 1, or there are no such sines.
   """
   num_samples = _check_counts(model, num_rays, num_samples)
-  _, constants, shapes = _conditioned(model)
-  inputs = {name: shape for name, shape in shapes.items() if name not in constants}
-  tree = jax.tree.structure(jax.eval_shape(_condition(model), _one_portrait(model)))
 
-  def draw(*arrays):
-    *leaves, origin, directions = arrays
-    leaves = constants | dict(zip(inputs, leaves))
+  def draw(field, origin, directions):
     rays = rays_lib.Rays(
         origins=jnp.broadcast_to(origin, directions.shape)[None], directions=directions[None],
         viewdirs=(directions / jnp.linalg.norm(directions, axis=-1, keepdims=True))[None])
     distances = rays_lib.offset_distances(  # the same for all rays
         jnp.full(1, camera_lib.NEAR), jnp.full(1, camera_lib.FAR), jnp.zeros((1, 1)), num_samples=num_samples)
-    drawn = volume_rendering.render_rays(tree.unflatten([leaves[name] for name in shapes]), rays, distances)
+    drawn = volume_rendering.render_rays(field, rays, distances)
     return {'rgb': drawn.rgb[0], 'semantic_mask': drawn.semantic_mask[0], 'depth': drawn.depth[0]}
 
-  float32 = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)
-  return _convert(draw, inputs | {'origin': float32(3), 'directions': float32(num_rays, 3)}, reduce_range=reduce_range)
+  return _of_field(model, draw, {'origin': _floats(3), 'directions': _floats(num_rays, 3)}, sines=sines)
+
+
+def signed_distance(model: pretrained.Model, *, num_points: int, sines: str = 'operator') -> onnx.ModelProto:
+  """What `field` returns, class_weights, which don't matter, and points [points, 3] → sdf [points]; `sines` as `onnx_graph.convert`."""
+  return _of_field(model, lambda field, points: {'sdf': field.sdf(points[None])[0]}, {'points': _floats(num_points, 3)}, sines=sines)
+
+
+def shade(model: pretrained.Model, *, num_points: int, num_samples: int = 8, sines: str = 'operator') -> onnx.ModelProto:
+  """The colours of a surface: what short rays see that start outside, pass its points and end inside, as far on either side.
+
+  Its inputs are what `field` returns, class_weights, points [points, 3] and normals [points, 3] of the surface, reach [1], how far outside
+  rays start, world units, and viewdirs [points, 3], which the heads are told; its outputs rgb [points, 3] and semantic_mask [points, classes].
+
+  Args:
+    model: to export.
+    num_points: points at once.
+    num_samples: samples along a ray.
+    sines: as `onnx_graph.convert`.
+  """
+  def look(field, points, normals, reach, viewdirs):
+    rays = rays_lib.Rays(origins=(points + reach * normals)[None], directions=-normals[None], viewdirs=viewdirs[None])
+    distances = jnp.broadcast_to(2 * reach * jnp.linspace(0.0, 1.0, num_samples), (1, num_points, num_samples))
+    drawn = volume_rendering.render_rays(field, rays, distances)
+    return {'rgb': drawn.rgb[0], 'semantic_mask': drawn.semantic_mask[0]}
+
+  of_points = _floats(num_points, 3)
+  return _of_field(model, look, {'points': of_points, 'normals': of_points, 'reach': _floats(1), 'viewdirs': of_points}, sines=sines)
+
+
+def _floats(*shape: int) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+
+def _of_field(model: pretrained.Model, function: Callable, inputs, **options) -> onnx.ModelProto:
+  """A graph of what a function says of the field, whose arrays are inputs too, and of further inputs."""
+  _, constants, shapes = _conditioned(model)
+  conditioned = {name: shape for name, shape in shapes.items() if name not in constants}
+  tree = jax.tree.structure(jax.eval_shape(_condition(model), _one_portrait(model)))
+
+  def of_arrays(*arrays):
+    leaves = constants | dict(zip(conditioned, arrays))
+    return function(tree.unflatten([leaves[name] for name in shapes]), *arrays[len(conditioned):])
+
+  return _convert(of_arrays, conditioned | inputs, **options)
 
 
 def save(path: str | os.PathLike, graph: onnx.ModelProto) -> None:
   """Writes a graph to a file; OSError in one line if it can't be written."""
   atomic_files.write_bytes(pathlib.Path(path), graph.SerializeToString())
+
+
+def _latents(model: pretrained.Model) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct((model.generator.latent_dim,), jnp.float32)
+
+
+def _regional(model: pretrained.Model, array, method: str):
+  if not model.generator.region_dim:
+    raise ValueError(_ONE_LATENT)
+  return model.generator.apply(model.params, array, method=method)
 
 
 def _styles(model: pretrained.Model, batch: int) -> jax.ShapeDtypeStruct:

@@ -33,6 +33,12 @@ _CALLS = {
     'jit': 'jaxpr', 'pjit': 'jaxpr', 'closed_call': 'call_jaxpr', 'remat2': 'jaxpr', 'checkpoint': 'jaxpr', 'remat': 'jaxpr',
     'custom_jvp_call': 'call_jaxpr', 'custom_vjp_call': 'call_jaxpr'}
 _SINE = 'sine'  # name of `cnerf_jax.models.sine.sine` in a jaxpr
+# How the networks' sines become operators: one; one after its argument was brought to [-pi, pi], for GPUs, which promise accurate sines only
+# there; or a polynomial, for WebAssembly, where a sine is a call a number and products are done four at a time.
+SINES = ('operator', 'reduced', 'polynomial')
+# sin(2 pi u) = u (c0 + c1 u^2 + ...) for |u| <= 1/4, the least largest error of four terms: 6e-7, less than float32 arguments of tens of
+# radians bring along. Highest power first.
+_QUARTER_TURN = (-70.99342411, 81.34076802, -41.33714235, 6.28316404)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,22 +63,24 @@ def known(array) -> Value:
 
 
 def convert(
-    function: Callable[..., Mapping[str, jax.Array]], inputs: Mapping[str, jax.ShapeDtypeStruct], *, reduce_range: bool = False,
+    function: Callable[..., Mapping[str, jax.Array]], inputs: Mapping[str, jax.ShapeDtypeStruct], *, sines: str = 'operator',
 ) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
   """The graph of a function, and what of its results does not depend on the inputs.
 
   Args:
     function: of arrays, one a name of `inputs` in their order; returns a mapping of names to arrays.
     inputs: shapes and types, by the names that the graph gives them.
-    reduce_range: arguments of the networks' sines are brought to [-pi, pi] first: GPUs promise accurate sines only there.
+    sines: of the networks, one of `SINES`.
 
   Returns:
     (the model, {name: array} of those results that are known without an input; the model does not return them).
 
   Raises:
     NotImplementedError: if the function uses a primitive that is not known here.
-    ValueError: if a name is both an input and a result.
+    ValueError: if a name is both an input and a result, or there are no such sines.
   """
+  if sines not in SINES:
+    raise ValueError(f'sines {sines!r} are not known; use one of {", ".join(SINES)}')
   names = []
 
   def results(*arrays):
@@ -84,7 +92,7 @@ def convert(
   both = sorted(inputs.keys() & set(names))
   if both:
     raise ValueError(f'{both} name inputs and results; give the results other names')
-  graph = _Graph(reduce_range)
+  graph = _Graph(sines)
   values = graph.call(jaxpr, [Value(x.shape, name=name) for name, x in inputs.items()])
   constants, outputs = {}, []
   for name, value, variable in zip(names, values, jaxpr.out_avals):
@@ -107,13 +115,13 @@ def _value_info(name: str, x) -> onnx.ValueInfoProto:
 class _Graph:
   """Nodes of a graph in the making; `call` adds those of a jaxpr."""
 
-  def __init__(self, reduce_range: bool, outer: _Graph | None = None):
+  def __init__(self, sines: str, outer: _Graph | None = None):
     self.nodes = []
     self.initializers = [] if outer is None else outer.initializers
     self._known_names = {} if outer is None else outer._known_names
     self._outer = outer
     self._count = 0
-    self._reduce_range = reduce_range
+    self._sines = sines
 
   def _new_name(self) -> str:
     if self._outer is not None:  # a body sees the names around it, so that they must differ
@@ -201,11 +209,25 @@ class _Graph:
     return results if isinstance(results, list) else [results]
 
   def _sine(self, x: Value) -> Value:
-    if self._reduce_range:
-      turns = self.add('Round', [self.add('Mul', [x, known(np.float32(1 / (2 * np.pi)))], x.shape)], x.shape)
+    add = lambda operator, *operands: self.add(
+        operator, [known(np.float32(y)) if isinstance(y, float) else y for y in operands], x.shape)
+    if self._sines == 'operator':
+      return add('Sin', x)
+    turns = add('Mul', x, 1 / (2 * np.pi))
+    if self._sines == 'reduced':
+      turns = add('Round', turns)
       for part in (6.28125, 2 * np.pi - 6.28125):  # the first has trailing zero bits: products with few turns are exact
-        x = self.add('Sub', [x, self.add('Mul', [turns, known(np.float32(part))], x.shape)], x.shape)
-    return self.add('Sin', [x], x.shape)
+        x = add('Sub', x, add('Mul', turns, part))
+      return add('Sin', x)
+    # sin(2 pi t) = cos(2 pi (t - 1/4)), which is even and of period 1: cos(2 pi t) = sin(2 pi (1/4 - |t|)) for |t| <= 1/2
+    turns = add('Sub', turns, 0.25)
+    u = add('Sub', 0.25, add('Abs', add('Sub', turns, add('Round', turns))))
+    square = add('Mul', u, u)
+    highest, *others = _QUARTER_TURN
+    result = add('Mul', square, highest)
+    for coefficient in others[:-1]:
+      result = add('Mul', add('Add', result, coefficient), square)
+    return add('Mul', add('Add', result, others[-1]), u)
 
   def _broadcast(self, equation, x: Value) -> Value:
     shape = [1] * len(equation.params['shape'])
@@ -296,7 +318,7 @@ class _Graph:
     params = equation.params
     if params['num_carry']:
       raise NotImplementedError('a scan that carries values; only maps are known')
-    body = _Graph(self._reduce_range, outer=self)
+    body = _Graph(self._sines, outer=self)
     inner = params['jaxpr'].jaxpr
     chunked = operands[params['num_consts']:]
     parts = [Value(x.shape[1:], name=self._new_name()) for x in chunked]

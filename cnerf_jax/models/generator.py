@@ -92,6 +92,14 @@ class Generator(nn.Module):
     """Regional latents as an encoder gives them → styles (`RegionalMapping.styles`)."""
     return self.mapping.styles(regions, present)
 
+  def draw_regions(self, z: Float[Array, '*batch latent_dim']) -> Float[Array, '*batch latent_dim']:
+    """z → regional latents with the presence of classes (`RegionalMapping.draw`)."""
+    return self.mapping.draw(z)
+
+  def styles_of_draw(self, drawn: Float[Array, '*batch latent_dim']) -> Float[Array, '*batch classes 2 style_dim']:
+    """What `draw_regions` drew → styles."""
+    return self.mapping.styles_of_draw(drawn)
+
   def radiance_field(self, styles: Float[Array, 'batch classes 2 style_dim']) -> compositional_field.RadianceField:
     """Styles → the field of each portrait of the batch."""
     return self.field(styles)

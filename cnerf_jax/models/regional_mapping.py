@@ -13,11 +13,12 @@ Letters: K classes, r width of a latent, D = 2 K r; u is [K], e is [K, 2, r], z 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import dataclasses
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 import numpy as np
 
 from cnerf_jax.models import mapping_network
@@ -58,9 +59,17 @@ class RegionalMapping(nn.Module):
     self.threshold = self.param('threshold', nn.initializers.constant(ALWAYS), (self.num_classes,), jnp.float32)
 
   def __call__(self, z: Float[Array, '*batch latents']) -> Float[Array, '*batch classes 2 style_dim']:
+    return self.styles_of_draw(self.draw(z))
+
+  def draw(self, z: Float[Array, '*batch latents']) -> Float[Array, '*batch latents']:
+    """(u, e) of z."""
     # the Gaussian is that of real people, and stays so: training moves what becomes of its latents
-    mean, factor, threshold = jax.lax.stop_gradient((self.mean, self.factor, self.threshold))
-    drawn = mean + z @ factor.T
+    mean, factor = jax.lax.stop_gradient((self.mean, self.factor))
+    return mean + z @ factor.T
+
+  def styles_of_draw(self, drawn: Float[Array, '*batch latents']) -> Float[Array, '*batch classes 2 style_dim']:
+    """Styles of (u, e)."""
+    threshold = jax.lax.stop_gradient(self.threshold)
     return self.styles(drawn[..., self.num_classes:], drawn[..., :self.num_classes] > threshold)
 
   def styles(
@@ -82,3 +91,55 @@ def with_prior(
   return dict(params) | {'mean': mean, 'factor': np.linalg.cholesky(covariance.astype(np.float64)).astype(np.float32), 'threshold': threshold}
 
 
+def class_of_coordinates(num_classes: int, region_dim: int) -> Int[np.ndarray, 'latents']:
+  """Whose each coordinate of (u, e) is."""
+  classes = np.arange(num_classes)
+  return np.concatenate([classes, np.repeat(classes, KINDS * region_dim)])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GivenOthers:
+  """The latents x = (u, e) of each class, given those of all others: E[x_R | x_O] = E[x_R] + gain_RO (x_O - E[x_O]).
+
+  Attributes:
+    gain: C_RO C_OO^-1 for the rows of each class R; zero within a class.
+    presence_std: standard deviation of each class's u, given all others.
+    carry: how much each coordinate changes with its own class's u, given all others; 1 for u itself.
+  """
+
+  gain: Float[np.ndarray, 'latents latents']
+  presence_std: Float[np.ndarray, 'classes']
+  carry: Float[np.ndarray, 'latents']
+
+
+def given_others(factor: Float[np.ndarray, 'latents latents'], num_classes: int) -> GivenOthers:
+  """What the latents of all other classes tell of those of each, from the Gaussian's factor L; C = L L^T.
+
+  With P the inverse of C: C_RO C_OO^-1 = -P_RR^-1 P_RO, and the covariance of x_R that is left is P_RR^-1.
+  """
+  factor = np.asarray(factor, np.float64)
+  precision = np.linalg.inv(factor @ factor.T)
+  owners = class_of_coordinates(num_classes, (len(factor) // num_classes - 1) // KINDS)
+  gain, presence_std, carry = np.zeros_like(precision), np.zeros(num_classes), np.zeros(len(factor))
+  for semantic_class in range(num_classes):
+    own, others = np.flatnonzero(owners == semantic_class), np.flatnonzero(owners != semantic_class)
+    left = np.linalg.inv(precision[np.ix_(own, own)])
+    gain[np.ix_(own, others)] = -left @ precision[np.ix_(own, others)]
+    presence_std[semantic_class] = np.sqrt(left[0, 0])  # a class's own coordinates begin with its u
+    carry[own] = left[:, 0] / left[0, 0]
+  return GivenOthers(*(array.astype(np.float32) for array in (gain, presence_std, carry)))
+
+
+def redraw(
+    gain: Float[Array, 'latents latents'], drawn: Float[Array, 'latents'], anybody: Float[Array, 'latents'],
+    is_known: Float[Array, 'latents'],
+) -> Float[Array, 'latents']:
+  """One class drawn anew from the Gaussian, given all others: a draw of anybody, corrected by what its other classes are off.
+
+  Args:
+    gain: of `given_others`.
+    drawn: (u, e) of the person.
+    anybody: (u, e) of an independent draw.
+    is_known: 0 for the coordinates of one class, 1 for those of all others.
+  """
+  return jnp.where(is_known > 0, drawn, anybody + gain @ (is_known * (drawn - anybody)))

@@ -1,6 +1,6 @@
 """The studio's command line:
 
-  python -m cnerf_jax.studio build DIR [--model pretrained/portraits32.npz]   writes the static page
+  python -m cnerf_jax.studio build DIR [--model pretrained/people64.npz]   writes the static page
   python -m cnerf_jax.studio serve RUN   shows the page on a run (or a file of parameters), drawn here, following its newest checkpoint
 """
 
@@ -13,7 +13,7 @@ import sys
 from cnerf_jax import pretrained
 
 NUM_DIRECTIONS = 4
-MODEL = 'pretrained/portraits32.npz'
+MODEL = 'pretrained/people64.npz'
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -21,6 +21,7 @@ from cnerf_jax.studio import runtime
 
 MODEL_FILE = 'model.json'
 LARGEST_BYTES = 12_000_000
+_SINES = {'wasm': 'polynomial', 'webgpu': 'reduced'}
 
 
 def build(
@@ -47,7 +48,7 @@ def build(
   contents = {f'runtime/{name}': data for name, data in runtime.files(tarball).items()}
   contents |= {f'models/{name}.onnx': graph.SerializeToString() for name, graph in _graphs(model).items()}
   found = directions_lib.named(model, jax.random.key(seed), count=num_directions)
-  contents[MODEL_FILE] = json.dumps(description.describe(model, found), separators=(',', ':')).encode()
+  contents[MODEL_FILE] = json.dumps(description.describe(model, found) | description.for_drawing(model), separators=(',', ':')).encode()
   contents |= description.sources()
   for part in ('runtime', 'models'):
     shutil.rmtree(folder / part, ignore_errors=True)  # what an earlier build left
@@ -66,11 +67,18 @@ def check(folder: pathlib.Path, model: pretrained.Model) -> None:
 
 
 def _graphs(model: pretrained.Model):
-  graphs = {'mapping': onnx_export.mapping(model), 'field': onnx_export.field(model)}
+  graphs = {'field': onnx_export.field(model)}
+  if model.generator.region_dim:
+    for export in (onnx_export.draw_regions, onnx_export.styles_of_draw, onnx_export.redraw):
+      graphs[export.__name__] = export(model)
+  else:
+    graphs['mapping'] = onnx_export.mapping(model)
   for backend, num_rays in description.RAYS.items():
+    sines = _SINES[backend]
     for num_samples in sorted({size['numSamples'] for size in description.sizes(model).values()}):
-      graphs[f'march_{backend}_{num_samples}'] = onnx_export.march(
-          model, num_rays=num_rays, num_samples=num_samples, reduce_range=backend == 'webgpu')
+      graphs[f'march_{backend}_{num_samples}'] = onnx_export.march(model, num_rays=num_rays, num_samples=num_samples, sines=sines)
+    graphs[f'signed_distance_{backend}'] = onnx_export.signed_distance(model, num_points=8 * num_rays, sines=sines)
+    graphs[f'shade_{backend}'] = onnx_export.shade(model, num_points=num_rays, sines=sines)
   return graphs
 
 

@@ -12,12 +12,17 @@ from cnerf_jax import camera as camera_lib
 from cnerf_jax import pretrained
 from cnerf_jax import semantics
 from cnerf_jax import version
+from cnerf_jax.models import regional_mapping
 from cnerf_jax.studio import directions as directions_lib
 
 # Rays that one call of the runtime marches: few where a processor's cache should hold them, many where a GPU should be filled.
-RAYS = {'wasm': 256, 'webgpu': 2048}
-# Pictures: while something moves, and at rest, by steps. Sides in multiples of that of training, samples likewise.
-_COARSE, _MIDDLE, _FINE = (1, 1), (2, 2), (4, 2)
+RAYS = {'wasm': 128, 'webgpu': 2048}
+# Cells along a side of the box of a mesh, a multiple of 4: half a pixel of a 64x64 picture.
+MESH_CELLS = 96
+# Pictures while something moves: no larger, so that two cores draw eight of them a second.
+_COARSE_SIDE, _COARSE_SAMPLES = 32, 8
+# Pictures at rest, by steps. Sides in multiples of that of training, samples likewise.
+_MIDDLE, _FINE = (2, 2), (4, 2)
 
 
 def check(model: pretrained.Model) -> None:
@@ -38,10 +43,15 @@ def sources() -> dict[str, bytes]:
 
 
 def sizes(model: pretrained.Model) -> dict[str, dict[str, int]]:
-  """Sides in pixels and samples along a ray of the pictures that the page draws, by the page's names."""
-  return {
-      name: {'imageSize': model.image_size * side, 'numSamples': model.num_samples * samples}
-      for name, (side, samples) in (('coarse', _COARSE), ('middle', _MIDDLE), ('fine', _FINE))}
+  """Sides in pixels and samples along a ray of the pictures that the page draws, by the page's names, in its order.
+
+  `coarse` while something moves, then, at rest, `plain` as in training, which may be the same, `middle` and `fine`.
+  """
+  side, samples = model.image_size, model.num_samples
+  coarse = min(side, _COARSE_SIDE), min(samples, _COARSE_SAMPLES)
+  found = {'coarse': coarse, 'plain': (side, samples)}
+  found |= {name: (side * sides, samples * more) for name, (sides, more) in (('middle', _MIDDLE), ('fine', _FINE))}
+  return {name: {'imageSize': size, 'numSamples': count} for name, (size, count) in found.items()}
 
 
 def describe(model: pretrained.Model, found: directions_lib.Directions) -> dict[str, object]:
@@ -65,6 +75,19 @@ def describe(model: pretrained.Model, found: directions_lib.Directions) -> dict[
           'near': camera_lib.NEAR, 'far': camera_lib.FAR, 'halfFieldOfView': float(camera_lib.HALF_FIELD_OF_VIEW_RADIANS),
           'azimuthStd': model.azimuth_std or camera_lib.AZIMUTH_STD_RADIANS,
           'elevationStd': model.elevation_std or camera_lib.ELEVATION_STD_RADIANS}}
+
+
+def for_drawing(model: pretrained.Model) -> dict[str, object]:
+  """What a page must know besides to draw regions anew, where they have latents of their own, and to make a mesh."""
+  params = model.params['params']
+  found = {'densityBeta': float(params['field']['density_beta']), 'meshCells': MESH_CELLS}
+  if model.generator.region_dim:
+    mapping = params['mapping']
+    given = regional_mapping.given_others(mapping['factor'], model.generator.num_classes)
+    found['regionalLatents'] = {
+        'mean': _numbers(mapping['mean']), 'std': _numbers(jnp.linalg.norm(mapping['factor'], axis=-1)),
+        'threshold': _numbers(mapping['threshold']), 'presenceStd': _numbers(given.presence_std), 'carry': _numbers(given.carry)}
+  return found
 
 
 def _seeds_are_keys(model: pretrained.Model) -> bool:

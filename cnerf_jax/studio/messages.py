@@ -23,7 +23,7 @@ import re
 
 import numpy as np
 
-SIZES = ('coarse', 'middle', 'fine')
+SIZES = ('coarse', 'plain', 'middle', 'fine')
 JOBS = ('paint', 'invert', 'mesh')
 KINDS = ('person', 'draw', 'checkpoint', *JOBS, 'cancel')
 LARGEST_ID = 2**53 - 1  # of the integers that JavaScript tells apart

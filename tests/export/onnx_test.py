@@ -15,6 +15,8 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="no onnxruntime; pip ins
 
 from cnerf_jax.export import onnx as onnx_export  # noqa: E402
 from cnerf_jax.export import onnx_graph  # noqa: E402
+from cnerf_jax.models import regional_mapping  # noqa: E402
+from cnerf_jax.models import sine  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 LEVEL = 2 / 255  # of an image in [-1, 1]
@@ -60,7 +62,7 @@ def test_renders_as_jax(kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_field_and_march_are_render_in_two_halves(kind):
-  """Protects viewers: rays of any camera through conditioned networks, some classes left out, with sines reduced or not."""
+  """Protects viewers: rays of any camera through conditioned networks, some classes left out, with each way of sines."""
   model = make_model(**KINDS[kind])
   styles = model.draw_styles(jax.random.key(2), 1)
   view = camera.orbit(0.4, 0.1, half_field_of_view=0.05)
@@ -68,14 +70,34 @@ def test_field_and_march_are_render_in_two_halves(kind):
   expected = model.render(styles, view, image_size=6, num_samples=5, class_weights=weights)
   conditioned = run(onnx_export.field(model), styles=styles[0])
   directions = rays_lib.cast_rays(view, image_size=6).directions
-  for reduce_range in (False, True):
-    march = onnx_export.march(model, num_rays=18, num_samples=5, reduce_range=reduce_range)
+  for sines in onnx_graph.SINES:
+    march = onnx_export.march(model, num_rays=18, num_samples=5, sines=sines)
     parts = [
         run(march, **conditioned, class_weights=weights, origin=view.cam_to_world[:, 3], directions=part)
         for part in (directions[:18], directions[18:])]
     for name, tolerance in (('rgb', LEVEL / 4), ('semantic_mask', 1e-3), ('depth', 1e-4)):
       drawn = np.concatenate([part[name] for part in parts])
       np.testing.assert_allclose(drawn, np.reshape(getattr(expected, name)[0], drawn.shape), atol=tolerance, err_msg=name)
+
+
+def test_a_region_is_redrawn_as_in_jax():
+  """Protects viewers of regional latents: both halves of mapping are mapping, and between them one class is drawn anew, given the others."""
+  model = make_model(**KINDS['regional latents, masked residuals'])
+  num_classes, width = model.generator.num_classes, model.generator.latent_dim
+  mapping = model.params['params']['mapping']
+  mapping['factor'] = jnp.asarray(np.tril(np.random.default_rng(0).standard_normal((width, width))) + 3 * np.eye(width), jnp.float32)
+  z = np.asarray(jax.random.normal(jax.random.key(3), (2, width)))
+  drawn, anybody = (run(onnx_export.draw_regions(model), z=one)['drawn'] for one in z)
+  np.testing.assert_allclose(drawn, mapping['mean'] + mapping['factor'] @ z[0], rtol=1e-4, atol=1e-4)
+  styles = run(onnx_export.styles_of_draw(model), drawn=drawn)['styles']
+  np.testing.assert_allclose(styles, model.map_latents(z[0]), atol=1e-4)
+  is_known = np.float32(regional_mapping.class_of_coordinates(num_classes, model.generator.region_dim) != 1)
+  gain = regional_mapping.given_others(mapping['factor'], num_classes).gain
+  redrawn = run(onnx_export.redraw(model), drawn=drawn, anybody=anybody, is_known=is_known)['redrawn']
+  np.testing.assert_allclose(redrawn, regional_mapping.redraw(gain, drawn, anybody, is_known), rtol=1e-4, atol=1e-4)
+  assert np.abs(redrawn - anybody)[is_known == 0].max() > 0.01, 'the others say nothing'
+  with pytest.raises(ValueError, match='one latent for all classes'):
+    onnx_export.redraw(make_model(**KINDS['default']))
 
 
 def test_chunks_are_a_scan():
@@ -125,9 +147,19 @@ def test_what_no_input_changes_is_returned_beside_the_graph():
   np.testing.assert_array_equal(constants['known'], [0, 2, 4])
 
 
+@pytest.mark.parametrize('sines', onnx_graph.SINES)
+def test_sines_of_large_arguments(sines):
+  """Protects phases of tens of radians: each way of sines is the sine, to what float32 arguments are worth."""
+  x = np.float32([np.linspace(-1, 1, 3), [30.0, -77.7, 99.9]])
+  graph, _ = onnx_graph.convert(lambda x: {'y': sine.sine(x)}, {'x': FLOATS}, sines=sines)
+  assert ('Sin' in [node.op_type for node in graph.graph.node]) == (sines != 'polynomial')
+  np.testing.assert_allclose(run(graph, x=x)['y'], np.sin(x.astype(np.float64)), atol=1e-5)
+
+
 @pytest.mark.parametrize('call, message', [
     (lambda: onnx_graph.convert(lambda x: {'y': jnp.sort(x)}, {'x': FLOATS}), 'no ONNX operator is known for the primitive sort'),
     (lambda: onnx_graph.convert(lambda x: {'x': x}, {'x': FLOATS}), r"\['x'\] name inputs and results"),
+    (lambda: onnx_export.march(make_model(), num_rays=4, sines='cosines'), "sines 'cosines' are not known; use one of operator, reduced, poly"),
     (lambda: onnx_export.march(make_model(), num_rays=0), 'num_rays 0 must be at least 1'),
     (lambda: onnx_export.march(make_model(), num_rays=4, num_samples=1), 'num_samples 1 must be at least 2')])
 def test_refusals(call, message):

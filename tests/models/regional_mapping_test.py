@@ -57,3 +57,30 @@ def test_people_are_drawn_from_the_gaussian():
   gradients = jax.grad(lambda p: jnp.sum(network.apply(p, z)**2))(params)['params']
   assert all(np.all(gradients[name] == 0) for name in ('mean', 'factor', 'threshold'))
   assert np.abs(gradients['regions']['layer_0']['kernel']).max() > 0
+
+
+def test_a_redrawn_class_goes_by_all_others():
+  """Protects redrawing: the others stay; the class has the mean and covariance of a Gaussian given them, by the textbook's formula."""
+  rng = np.random.default_rng(0)
+  num_classes, region_dim = 3, 2
+  owners = regional_mapping.class_of_coordinates(num_classes, region_dim)
+  width = regional_mapping.latent_dim(num_classes, region_dim)
+  assert len(owners) == width and list(owners[:5]) == [0, 1, 2, 0, 0]
+  factor, mean = np.tril(rng.standard_normal((width, width))) + 2 * np.eye(width), rng.standard_normal(width)
+  person = mean + factor @ rng.standard_normal(width)
+  anybody = mean + rng.standard_normal((20000, width)) @ factor.T
+  known = owners != 1
+  given = regional_mapping.given_others(factor, num_classes)
+  redrawn = np.asarray(jax.vmap(lambda one: regional_mapping.redraw(given.gain, jnp.asarray(person), one, jnp.asarray(known, jnp.float32)))(
+      jnp.asarray(anybody)), np.float64)
+  np.testing.assert_allclose(redrawn[:, known], np.broadcast_to(person[known], redrawn[:, known].shape), rtol=1e-5)
+  covariance = factor @ factor.T
+  inverse = np.linalg.inv(covariance[np.ix_(known, known)])
+  between = covariance[np.ix_(~known, known)]
+  spread = covariance[np.ix_(~known, ~known)] - between @ inverse @ between.T
+  scale = np.sqrt(np.diag(spread))
+  expected = mean[~known] + between @ inverse @ (person - mean)[known]
+  np.testing.assert_allclose(redrawn[:, ~known].mean(axis=0), expected, atol=0.05 * scale.max())
+  np.testing.assert_allclose(np.cov(redrawn[:, ~known].T) / np.outer(scale, scale), spread / np.outer(scale, scale), atol=0.05)
+  np.testing.assert_allclose(given.presence_std[1], scale[0], rtol=1e-4)
+  np.testing.assert_allclose(given.carry[~known], spread[:, 0] / spread[0, 0], rtol=1e-3, atol=1e-4)

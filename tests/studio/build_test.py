@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tiny
 
 from cnerf_jax import latents
 from cnerf_jax import pretrained
@@ -27,13 +26,6 @@ from cnerf_jax.studio import build  # noqa: E402
 
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
-
-
-@pytest.fixture(scope='module')
-def tiny_model():
-  generator = tiny.make_generator(color_gain=60.0, base='sphere', mask_fusion='softmax', residual_from_zero=False)
-  return pretrained.Model(
-      generator=generator, params=tiny.make_params(generator), image_size=4, num_samples=4, w_mean=jnp.zeros(generator.style_dim))
 
 
 @pytest.fixture

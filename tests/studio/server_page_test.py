@@ -115,14 +115,14 @@ def test_strokes_become_labels(visit):
   assert (labels == 5).sum() == 4 and (labels == 2).sum() == 1
 
 
-def test_painting_changes_the_person(visit, browser, served, model):
+def test_painting_changes_the_person(visit, browser, served, one_latent_model):
   """Protects painting: strokes are undone singly, the view stays, the region grows where it was painted, undo, link and JSON have it."""
   page = visit.page
   before = visit.pixels()
   styles = np.array(page.evaluate('studio.styles().then((styles) => [...styles])'), np.float32).reshape(12, 2, -1)
   from cnerf_jax import camera
   from cnerf_jax.editing import paint
-  labels = paint.labels(model, styles, camera.orbit(0.0, 0.0))
+  labels = paint.labels(one_latent_model, styles, camera.orbit(0.0, 0.0))
   hair = int(SemanticClass.HAIR)
   assert labels[1, 9] == 0 and labels[3, 9] == hair
   page.locator('#regions button').nth(hair).click()
@@ -143,7 +143,7 @@ def test_painting_changes_the_person(visit, browser, served, model):
   edits = visit.recipe()['edits']
   assert set(edits) <= {str(hair), '0'} and list(edits[str(hair)]['given']) == ['shape']
   found = np.array(page.evaluate('studio.styles().then((styles) => [...styles])'), np.float32).reshape(12, 2, -1)
-  now = paint.labels(model, found, camera.orbit(0.0, 0.0))
+  now = paint.labels(one_latent_model, found, camera.orbit(0.0, 0.0))
   assert (now == hair).sum() > (labels == hair).sum() and np.abs(after.astype(int) - before).max() > 30
   assert page.is_hidden('#brush')
   with page.expect_download() as download:
@@ -183,10 +183,12 @@ def test_a_job_can_be_cancelled(visit):
   assert page.is_hidden('#brush') and not visit.page.evaluate('studio.brush.active')
 
 
-def test_a_photograph_becomes_the_person(visit, model, browser, served):
+def test_a_photograph_becomes_the_person(visit, one_latent_model, browser, served):
   """Protects photographs: chosen, framed, sent, found; the person has its own styles, a link draws them, another seed ends it."""
   page = visit.page
-  drawn = model.render(model.draw_styles(jax.random.key(3), 1)[0], __import__('cnerf_jax').camera.orbit(0.2, 0.0), image_size=96)
+  from cnerf_jax import camera  # pylint: disable=g-import-not-at-top
+  person = one_latent_model.draw_styles(jax.random.key(3), 1)[0]
+  drawn = one_latent_model.render(person, camera.orbit(0.2, 0.0), image_size=96)
   buffer = io.BytesIO()
   Image.fromarray(np.uint8(127.5 * (np.clip(drawn.rgb, -1, 1) + 1))).save(buffer, 'PNG')
   page.set_input_files('#photograph', {'name': 'me.txt', 'mimeType': 'text/plain', 'buffer': b'no picture'})

@@ -12,8 +12,8 @@ export function listen(studio) {
   const clicks = {
     'new-person': () => studio.newPerson(), resample: () => studio.resample(), reset: () => studio.reset(), take: () => studio.toggleTaking(),
     undo: () => studio.step('undo'), redo: () => studio.step('redo'), 'more-people': () => studio.otherPeople(),
-    'save-png': () => studio.savePng(), 'save-json': () => studio.saveJson(), 'copy-link': () => copyLink(studio),
-    'save-glb-server': () => studio.saveMesh()};
+    'save-png': () => studio.saving.png(), 'save-json': () => studio.saving.json(), 'save-film': () => studio.saving.film(),
+    'save-glb': () => studio.saving.glb(), 'save-glb-server': () => studio.saving.glbOfServer(), 'copy-link': () => copyLink(studio)};
   for (const [id, action] of Object.entries(clicks)) {
     element(id).addEventListener('click', action);
   }
@@ -45,6 +45,7 @@ function listenToFields(studio) {
   };
   truncation.addEventListener('input', () => truncate(true));
   truncation.addEventListener('change', () => truncate(false));
+  element('apart').addEventListener('input', ({target}) => studio.setApart(Number(target.value)));
   element('displays').addEventListener('change', ({target}) => studio.setDisplay(target.value));
 }
 

@@ -1,17 +1,23 @@
 /** Starts the studio: the model, what draws it, the page. */
 
-import {Renderer} from './renderer.js';
+import {Renderer, chooseBackend} from './renderer.js';
 import {ServerRenderer} from './server_renderer.js';
 import {Studio} from './studio.js';
 
-try {
+async function fetchModel() {
   const response = await fetch('model.json');
   if (!response.ok) {
     throw new Error(`model.json is missing (${response.status}); build the page again`);
   }
-  const model = await response.json();
-  const renderer = model.server ? new ServerRenderer(model) : new Renderer(model);
-  await renderer.start(new URLSearchParams(location.search).get('backend'));
+  return response.json();
+}
+
+try {
+  const wanted = new URLSearchParams(location.search).get('backend');
+  const [model, backend] = await Promise.all([fetchModel(), chooseBackend(wanted)]);
+  performance.mark('model here');
+  const renderer = model.server ? new ServerRenderer(model) : new Renderer(model, {backend, isWanted: wanted !== null});
+  await renderer.start();
   window.studio = new Studio(model, renderer);  // for scripts, and for the curious
   await window.studio.start();
 } catch (error) {

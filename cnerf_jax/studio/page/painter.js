@@ -5,9 +5,9 @@
 
 import {Cancelled, PRIORITY} from './renderer.js';
 
-/** A coarse picture that takes longer becomes smaller, one that takes less larger again; milliseconds. */
+/** A coarse picture that takes longer becomes smaller, one that takes less larger, up to the size of training; milliseconds. */
 const SLOW = 125;
-const QUICK = 60;
+const QUICK = 50;
 const SMALLEST_SIDE = 16;
 const SHRINK = 0.75;
 
@@ -28,7 +28,7 @@ export class Painter {
 
   /**
    * @param {Renderer} renderer
-   * @param {object} sizes of pictures: coarse, middle, fine
+   * @param {object} sizes of pictures, in this order: coarse, plain, middle, fine
    * @param {() => Promise<object>} scene what to draw now: {now, before, view}; both are {stylesId, styles}, before is null if unwanted
    * @param {(frame: object, before: object|null, step: string) => void} show
    */
@@ -58,36 +58,44 @@ export class Painter {
       this.#pending = false;
       this.#finer = new AbortController();
       const scene = await this.#scene();
-      await this.#coarse(scene);
+      const drawn = await this.#coarse(scene);
       if (!this.#pending && !this.#moving) {
-        await this.#finish(scene);
+        await this.#finish(scene, drawn);
       }
     }
   }
 
+  /** Draws the coarse picture, says its size, and chooses that of the next. */
   async #coarse(scene) {
     const {imageSize, numSamples} = this.#sizes.coarse;
     const side = Math.max(Math.min(SMALLEST_SIDE, imageSize), Math.round(imageSize * this.#scale / 2) * 2);
     const begin = performance.now();
     await this.#step(scene, {imageSize: side, numSamples}, 'coarse');
-    if (this.numCoarse++ === 0) {
-      return;
+    if (this.numCoarse++ > 0) {
+      this.milliseconds = performance.now() - begin;
+      this.#adapt(side, imageSize);
     }
-    this.milliseconds = performance.now() - begin;
+    return {imageSize: side, numSamples};
+  }
+
+  #adapt(side, imageSize) {
     if (this.#renderer.fixedSizes) {
       return;
     }
     if (this.milliseconds > SLOW && side > SMALLEST_SIDE) {
       this.#scale *= SHRINK;
     } else if (this.milliseconds < QUICK) {
-      this.#scale = Math.min(1, this.#scale / SHRINK);
+      this.#scale = Math.min(this.#sizes.plain.imageSize / imageSize, this.#scale / SHRINK);
     }
   }
 
-  async #finish(scene) {
+  async #finish(scene, drawn) {
+    const isNew = (size) => size.imageSize !== drawn.imageSize || size.numSamples !== drawn.numSamples;
     try {
-      for (const name of ['middle', 'fine']) {
-        await this.#step(scene, this.#sizes[name], name, this.#finer.signal);
+      for (const [name, size] of Object.entries(this.#sizes)) {
+        if (name !== 'coarse' && isNew(size)) {
+          await this.#step(scene, size, name, this.#finer.signal);
+        }
       }
     } catch (error) {
       if (!(error instanceof Cancelled)) {

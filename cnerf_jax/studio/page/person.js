@@ -3,19 +3,23 @@
  * keep them; an address holds one.
  *
  * recipe = {seed, truncation, edits}; edits maps the number of a class to
- *   {shapeFrom, textureFrom}: the seed of the person that the style is taken from, null for one's own;
+ *   {shapeFrom, textureFrom}: the seed of the person that the style is taken from, the code of a region drawn anew (redrawing.js), or null for
+ *   one's own;
  *   {shape, texture}: a coefficient for each named direction, standard deviations;
  *   {given}: where styles come from no seed, such as painted ones, {shape, texture} as text (rows.js), which no truncation changes.
  * {base}, as text, stands for the person of the seed: somebody of a photograph.
  */
 
 import {LARGEST_SEED} from './random.js';
+import {isCode} from './redrawing.js';
 import * as rows from './rows.js';
 
 /** The order of the parts in styles [classes, 2, styleDim]. */
 export const PARTS = ['shape', 'texture'];
 export const LARGEST_COEFFICIENT = 3;
 const HUNDREDTHS = 100;
+/** In an address: texture from where shape is from. */
+const SAME = '*';
 
 /** The edit of a region that has none. */
 export function noEdit(numDirections) {
@@ -64,16 +68,21 @@ export function withStyles(recipe, before, after, {styleDim, directions}) {
   return recipe;
 }
 
-/** The seeds of all people that a recipe needs. */
-export function seedsOf(recipe) {
-  const others = Object.values(recipe.edits).flatMap((edit) => [edit.shapeFrom, edit.textureFrom]);
-  return [...new Set([recipe.seed, ...others.filter((seed) => seed !== null)])];
+/** A name for what a region's style is taken from: a seed is the same for all regions, a code is of one. */
+const sourceOf = (from, region) => (typeof from === 'string' ? `${region} ${from}` : from);
+
+/** What a recipe takes styles from, once each: {key, from, region}; the first is its own person. */
+export function sourcesOf(recipe) {
+  const others = Object.entries(recipe.edits).flatMap(([region, edit]) => [edit.shapeFrom, edit.textureFrom]
+    .filter((from) => from !== null).map((from) => ({key: sourceOf(from, region), from, region: Number(region)})));
+  const all = [{key: recipe.seed, from: recipe.seed, region: null}, ...others];
+  return [...new Map(all.map((source) => [source.key, source])).values()];
 }
 
 /**
  * Styles [classes, 2, styleDim] of a recipe.
  * @param {object} recipe
- * @param {Map<number, Float32Array>} people styles by seed, not truncated
+ * @param {Map<number|string, Float32Array>} people styles by the keys of `sourcesOf`, not truncated
  * @param {object} model as model.json says
  */
 export function stylesOf(recipe, people, model) {
@@ -84,7 +93,7 @@ export function stylesOf(recipe, people, model) {
     const [region, part] = [row >> 1, PARTS[row & 1]];
     const edit = recipe.edits[region];
     const from = edit?.[`${part}From`] ?? null;
-    const source = from === null ? own : people.get(from);
+    const source = from === null ? own : people.get(sourceOf(from, region));
     const given = from === null && edit?.given?.[part] ? rows.decode(edit.given[part], styleDim) : null;
     for (let i = start; i < start + styleDim; i++) {
       styles[i] = given ? given[i - start] : meanStyles[i] + recipe.truncation * (source[i] - meanStyles[i]);
@@ -103,7 +112,8 @@ export function stylesOf(recipe, people, model) {
 export function toAddress(recipe, view) {
   const words = [`seed=${recipe.seed}`, `truncation=${recipe.truncation}`, `view=${view.azimuth},${view.elevation},${view.zoom}`];
   for (const [region, edit] of Object.entries(recipe.edits)) {
-    const from = [edit.shapeFrom, edit.textureFrom].map((seed) => seed ?? '').join(',');
+    const isOneCode = typeof edit.shapeFrom === 'string' && edit.textureFrom === edit.shapeFrom;
+    const from = `${edit.shapeFrom ?? ''},${isOneCode ? SAME : edit.textureFrom ?? ''}`;
     const parts = PARTS.map((part) => edit[part].map((x) => Math.round(x * HUNDREDTHS)).join(','));
     words.push(`edit${region}=${[from, ...parts].join(';')}`);
     if (edit.given) {
@@ -140,7 +150,9 @@ export function fromAddress(address, defaults, model) {
     seed: seed(said.get('seed'), defaults.recipe.seed), truncation: number(said.get('truncation'), defaults.recipe.truncation, 0, 1), edits: {}};
   model.classes.forEach((_, region) => {
     const [from, ...parts] = (said.get(`edit${region}`) ?? '').split(';');
-    const [shapeFrom, textureFrom] = from.split(',').map((text) => seed(text, null));
+    const [shapeText, textureText] = from.split(',');
+    const [shapeFrom, textureFrom] = [shapeText, textureText === SAME ? shapeText : textureText]
+      .map((text) => (text && isCode(text, model) ? text : seed(text, null)));
     const coefficients = PARTS.map((_, row) => {
       const values = (parts[row] ?? '').split(',');
       return model.directions[region][row].map((_, i) => {

@@ -46,6 +46,25 @@ function inverseErrorFunction(x) {
   return x * polynomial.reduce((sum, coefficient) => sum * variable + coefficient, 0);
 }
 
+/** A number from N(0, 1), given that it is above another one, for a seed; far above by Robert's way (1995), from an exponential tail. */
+export function normalAbove(lowest, seed) {
+  const rate = (lowest + Math.sqrt(lowest ** 2 + 4)) / 2;
+  for (let i = 0; ; i++) {
+    if (lowest < 0) {
+      const number = normals(seed, i + 1)[i];
+      if (number > lowest) {
+        return number;
+      }
+      continue;
+    }
+    const [a, b] = threefry([1, seed], [0, i]).map((word) => (word + 1) * 2 ** -32);
+    const number = lowest - Math.log(a) / rate;
+    if (b <= Math.exp(-((number - rate) ** 2) / 2)) {
+      return number;
+    }
+  }
+}
+
 /** A seed that nobody chose. */
 export function anySeed() {
   return Math.floor(Math.random() * 1e6);

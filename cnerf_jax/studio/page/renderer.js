@@ -1,7 +1,9 @@
 /** Draws pictures of people with workers: WebGPU where there is one that is quick, WebAssembly otherwise, one worker a core. */
 
 import {castRays} from './camera.js';
+import {compile, fetchBytes} from './files.js';
 import {normals} from './random.js';
+import {Redrawing} from './redrawing.js';
 
 const MOST_WORKERS = 4;
 /** A GPU that takes longer for a coarse picture is a processor that plays one. */
@@ -9,28 +11,10 @@ const SLOWEST_GPU_MILLISECONDS = 250;
 const SOFTWARE = /swiftshader|llvmpipe|software|basic render/i;
 
 /** What goes first when many things wait: the larger. */
-export const PRIORITY = {people: 4, coarse: 3, middle: 2, wall: 1, fine: 0};
+export const PRIORITY = {people: 4, coarse: 3, plain: 2, wall: 2, middle: 1, fine: 0};
 
 /** A request that a later one has made useless. */
 export class Cancelled extends Error {}
-
-async function fetchBytes(address) {
-  const response = await fetch(address);
-  if (!response.ok) {
-    throw new Error(`${address} is missing (${response.status}); build the page again`);
-  }
-  return response.arrayBuffer();
-}
-
-/** Bytes of a compressed file, whether or not the server has uncompressed it on the way. */
-async function fetchCompressed(address) {
-  const bytes = await fetchBytes(address);
-  const [first, second] = new Uint8Array(bytes);
-  if (first !== 0x1f || second !== 0x8b) {
-    return bytes;
-  }
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
-}
 
 /** Whether this browser has a GPU that is one, and what the runtime for it needs: WebAssembly that waits for promises. */
 async function hasGpu() {
@@ -45,46 +29,52 @@ async function hasGpu() {
   return !SOFTWARE.test([vendor, architecture, description].join(' '));
 }
 
+/** The backend that the page should draw with, 'webgpu' or 'wasm'. @param {string|null} wanted of the address: one of them, or null */
+export async function chooseBackend(wanted) {
+  return wanted ?? (await hasGpu() ? 'webgpu' : 'wasm');
+}
+
 export class Renderer {
   #model;
-  #start;
+  #chosen;
   #workers = [];
   #idle = [];
   #waiting = [];
   #count = 0;
   #people = new Map();
+  #graphs = new Map();
   backend;
+  /** What draws regions anew; null where all regions share one latent. */
+  redrawing;
 
-  constructor(model) {
+  /** @param {object} model as model.json says @param {{backend: string, isWanted: boolean}} chosen what draws, and whether nothing else may */
+  constructor(model, chosen) {
     this.#model = model;
+    this.#chosen = chosen;
+    this.redrawing = model.regionalLatents ? new Redrawing(model, this) : null;
   }
 
   get numWorkers() {
     return this.#workers.length;
   }
 
-  /** Loads what draws; resolves when the first worker can. @param {string|null} wanted 'webgpu', 'wasm' or null for the better one */
-  async start(wanted) {
-    if (wanted === 'webgpu' || (wanted === null && await hasGpu())) {
+  /** Loads what draws; resolves when the first worker can. */
+  async start() {
+    const {backend, isWanted} = this.#chosen;
+    if (backend === 'webgpu') {
       try {
-        await this.#startFirst('webgpu');
-        if (wanted === 'webgpu' || await this.#isQuick()) {
+        await this.#start('webgpu', 1);
+        if (isWanted || await this.#isQuick()) {
           return;
         }
       } catch (error) {
-        if (wanted === 'webgpu') {
+        if (isWanted) {
           throw error;
         }
       }
       this.#stop();
     }
-    await this.#startFirst('wasm');
-  }
-
-  /** Adds a worker for each further core: later, so that the first picture has the machine to itself. */
-  startOthers() {
-    const count = this.backend === 'webgpu' ? 1 : Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1);
-    return Promise.allSettled(Array.from({length: count - 1}, () => this.#startWorker()));
+    await this.#start('wasm', Math.min(MOST_WORKERS, navigator.hardwareConcurrency || 1));
   }
 
   #stop() {
@@ -92,47 +82,72 @@ export class Renderer {
     [this.#workers, this.#idle] = [[], []];
     this.#waiting.splice(0).forEach((task) => task.reject(new Cancelled()));
     this.#people.clear();
+    this.redrawing &&= new Redrawing(this.#model, this);
   }
 
-  async #startFirst(backend) {
+  /** Starts so many workers; what the first picture needs, and nothing else, is fetched and compiled, all at once. */
+  async #start(backend, count) {
     this.backend = backend;
-    const samples = new Set(Object.values(this.#model.sizes).map((size) => size.numSamples));
-    const names = ['mapping', 'field', ...[...samples].map((n) => `march_${backend}_${n}`)];
-    const [binary, ...bytes] = await Promise.all([
-      fetchCompressed(`runtime/${backend}/runtime.wasm.gz`), ...names.map((name) => fetchBytes(`models/${name}.onnx`))]);
-    const graphs = Object.fromEntries(names.map((name, i) => [name, new Uint8Array(bytes[i])]));
-    const runtime = new URL(`runtime/${backend}`, document.baseURI).href;
-    this.#start = {kind: 'start', backend, runtime, binary, graphs, classes: this.#model.classes.length};
-    await this.#startWorker();
+    const mapping = this.redrawing ? ['draw_regions', 'styles_of_draw'] : ['mapping'];
+    const needed = [...mapping, 'field', this.#marchOf(this.#model.sizes.coarse)];
+    const module = compile(`runtime/${backend}/runtime.wasm.gz`);
+    module.then(() => performance.mark('runtime compiled'), () => {});
+    const graphs = Promise.all(needed.map((name) => this.#graph(name)));
+    const given = {kind: 'start', backend, runtime: new URL(`runtime/${backend}`, document.baseURI).href, classes: this.#model.classes.length, needed};
+    await Promise.any(Array.from({length: count}, () => this.#startWorker(given, module, graphs))).catch(({errors}) => {
+      throw errors[0];
+    });
+    performance.mark('worker ready');
   }
 
-  #startWorker() {
-    return new Promise((resolve, reject) => {
-      const worker = new Worker('worker.js', {type: 'module'});
-      this.#workers.push(worker);
-      const tasks = new Map();
-      worker.onerror = (event) => reject(new Error(event.message || 'a worker did not start'));
-      worker.onmessage = ({data}) => {
-        if (data.kind === 'ready') {
-          this.#idle.push({worker, tasks});
-          this.#next();
-          resolve();
-        } else if (data.id === undefined) {
+  /** Bytes of a graph, fetched once. */
+  #graph(name) {
+    if (!this.#graphs.has(name)) {
+      const bytes = fetchBytes(`models/${name}.onnx`);
+      this.#graphs.set(name, bytes);
+      bytes.catch(() => this.#graphs.delete(name));  // a network may come back
+    }
+    return this.#graphs.get(name);
+  }
+
+  #marchOf({numSamples}) {
+    return `march_${this.backend}_${numSamples}`;
+  }
+
+  async #startWorker(given, module, graphs) {
+    const one = {worker: new Worker('worker.js', {type: 'module'}), tasks: new Map(), has: new Set()};
+    this.#workers.push(one.worker);
+    const started = new Promise((resolve, reject) => {
+      one.worker.onerror = (event) => reject(new Error(event.message || 'a worker did not start'));
+      one.worker.onmessage = ({data}) => {
+        if (data.kind !== 'ready' && data.id === undefined) {
           reject(new Error(data.error));
+          return;
+        }
+        resolve();
+        const task = one.tasks.get(data.id);
+        one.tasks.delete(data.id);
+        this.#idle.push(one);
+        this.#next();
+        if (data.error) {
+          task.reject(new Error(data.error));
         } else {
-          const task = tasks.get(data.id);
-          tasks.delete(data.id);
-          this.#idle.push({worker, tasks});
-          this.#next();
-          if (data.error) {
-            task.reject(new Error(data.error));
-          } else {
-            task.resolve(data);
-          }
+          task?.resolve(data.results);
         }
       };
-      worker.postMessage(this.#start);
     });
+    await graphs;
+    await this.#give(one, given.needed);
+    one.worker.postMessage({...given, module: await module});
+    return started;
+  }
+
+  /** Sends a worker the graphs that it has not had. */
+  async #give(one, names) {
+    for (const name of names.filter((name) => !one.has.has(name))) {
+      one.has.add(name);
+      one.worker.postMessage({kind: 'graph', name, bytes: await this.#graph(name)});
+    }
   }
 
   /** Gives waiting tasks to idle workers: what is urgent first, then what came first. */
@@ -144,15 +159,23 @@ export class Renderer {
         task.reject(new Cancelled());
         continue;
       }
-      const {worker, tasks} = this.#idle.shift();
-      tasks.set(task.message.id, task);
-      worker.postMessage(task.message);
+      const one = this.#idle.shift();
+      one.tasks.set(task.message.id, task);
+      this.#give(one, [task.message.graph]).then(() => one.worker.postMessage(task.message), task.reject);
     }
   }
 
-  #run(message, {priority, signal}) {
+  /**
+   * What a graph makes of arrays.
+   * @param {string} graph its name
+   * @param {object} inputs {data: Float32Array, shape} by their names
+   * @param {{person?: {stylesId, styles}, priority?: number, signal?: AbortSignal}} how whose field the graph takes, if any
+   * @returns {Promise<object>} arrays by the names of the results
+   */
+  async run(graph, inputs, {person, priority = PRIORITY.people, signal} = {}) {
+    await this.#graph(graph);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({message: {...message, id: ++this.#count}, priority, signal, resolve, reject});
+      this.#waiting.push({message: {kind: 'run', graph, inputs, person, id: ++this.#count}, priority, signal, resolve, reject});
       this.#next();
     });
   }
@@ -160,9 +183,18 @@ export class Renderer {
   /** Styles [classes, 2, styleDim] of a seed's person, not truncated. */
   async person(seed) {
     if (!this.#people.has(seed)) {
-      this.#people.set(seed, this.#run({kind: 'map', z: normals(seed, this.#model.latentDim)}, {priority: PRIORITY.people}).then(({styles}) => styles));
+      this.#people.set(seed, this.#map(seed));
     }
     return this.#people.get(seed);
+  }
+
+  async #map(seed) {
+    if (this.redrawing) {
+      const drawn = await this.redrawing.drawn(seed);
+      return (await this.run('styles_of_draw', {drawn: {data: drawn, shape: [drawn.length]}})).styles;
+    }
+    const z = normals(seed, this.#model.latentDim);
+    return (await this.run('mapping', {z: {data: z, shape: [1, z.length]}})).styles;
   }
 
   /**
@@ -177,7 +209,6 @@ export class Renderer {
     const {origin, directions} = castRays(view, imageSize, this.#model.camera.halfFieldOfView);
     const chunk = this.#model.rays[this.backend];
     const numRays = imageSize ** 2;
-    const classWeights = new Float32Array(this.#model.classes.length).fill(1);
     const frame = {
       rgb: new Float32Array(3 * numRays), mask: new Float32Array(this.#model.classes.length * numRays), depth: new Float32Array(numRays),
       size: imageSize, view};
@@ -186,11 +217,11 @@ export class Renderer {
       const count = Math.min(chunk, numRays - first);
       const rays = new Float32Array(3 * chunk).fill(1);  // what is beyond the last ray is drawn in vain
       rays.set(directions.subarray(3 * first, 3 * (first + count)));
-      const graph = `march_${this.backend}_${numSamples}`;
-      parts.push(this.#run({kind: 'march', graph, stylesId, styles, classWeights, origin, directions: rays}, {priority, signal}).then((part) => {
-        for (const name of ['rgb', 'mask', 'depth']) {
+      const inputs = {origin: {data: origin, shape: [3]}, directions: {data: rays, shape: [chunk, 3]}};
+      parts.push(this.run(this.#marchOf({numSamples}), inputs, {person: {stylesId, styles}, priority, signal}).then((part) => {
+        for (const [name, result] of [['rgb', part.rgb], ['mask', part.semantic_mask], ['depth', part.depth]]) {
           const channels = frame[name].length / numRays;
-          frame[name].set(part[name].subarray(0, channels * count), channels * first);
+          frame[name].set(result.subarray(0, channels * count), channels * first);
         }
       }));
     }

@@ -48,8 +48,6 @@ export class ServerRenderer {
     });
   }
 
-  startOthers() {}
-
   #take(data) {
     if (typeof data === 'string') {
       const said = JSON.parse(data);
@@ -159,7 +157,8 @@ export class ServerRenderer {
 
   /** A picture, as `Renderer.draw`. */
   async draw({styles, view, size}, {priority, signal}) {
-    const name = Object.keys(this.#model.sizes).find((one) => this.#model.sizes[one].imageSize === size.imageSize);
+    const {sizes} = this.#model;
+    const name = Object.keys(sizes).find((one) => sizes[one].imageSize === size.imageSize && sizes[one].numSamples === size.numSamples);
     const {header, bytes} = await this.#ask({kind: 'draw', styles: base64(styles), view, size: name, priority, step: this.step}, signal);
     return this.#frame(header, bytes, view);
   }

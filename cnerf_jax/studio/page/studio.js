@@ -4,15 +4,16 @@ import {Brush} from './brush.js';
 import {rounded} from './camera.js';
 import {Checkpoints} from './checkpoints.js';
 import {listen} from './controls.js';
+import {Display} from './display.js';
 import {History} from './history.js';
 import {Jobs} from './jobs.js';
 import * as people from './person.js';
 import {Photograph} from './photograph.js';
-import * as pictures from './picture.js';
 import {Painter} from './painter.js';
 import {anySeed} from './random.js';
 import * as regions from './regions.js';
 import {Cancelled} from './renderer.js';
+import {Saving} from './saving.js';
 import {Wall} from './wall.js';
 
 const DEFAULTS = {recipe: {seed: 1, truncation: 0.8, edits: {}}, view: {azimuth: 0.25, elevation: 0.05, zoom: 1}};
@@ -31,7 +32,8 @@ export class Studio {
   #flashing = false;
   #comparing = false;
   #taking = false;
-  #display = 'picture';
+  #moving = false;
+  #before = null;
   #numbers = new Map();
   #messageEnd;
 
@@ -42,6 +44,8 @@ export class Studio {
     this.recipe = recipe;
     this.view = rounded(view);
     this.history = new History(recipe);
+    this.display = new Display(model);
+    this.saving = new Saving(this);
     this.wall = new Wall(element('people'), this);
     this.painter = new Painter(renderer, model.sizes, () => this.#scene(), (...drawn) => this.#show(...drawn));
     this.jobs = new Jobs(this);
@@ -59,25 +63,24 @@ export class Studio {
     };
   }
 
-  /** The recipe without edits: what is compared with. */
-  get #before() {
-    return {...this.recipe, edits: {}};
-  }
-
-  async #person(recipe) {
-    const seeds = people.seedsOf(recipe);
-    const found = new Map(await Promise.all(seeds.map(async (seed) => [seed, await this.renderer.person(seed)])));
+  /** What draws a recipe's person: {stylesId, styles}. */
+  async person(recipe) {
+    const stylesOf = ({from, region}) => (typeof from === 'string' ? this.renderer.redrawing.styles(from, region) : this.renderer.person(from));
+    const found = new Map(await Promise.all(people.sourcesOf(recipe).map(async (source) => [source.key, await stylesOf(source)])));
     return {stylesId: this.numberOf(recipe), styles: people.stylesOf(recipe, found, this.model)};
   }
 
   async #scene() {
     const {view} = this;
-    const now = await this.#person(this.#comparing ? this.#before : this.recipe);
-    return {now, before: this.#display === 'difference' ? await this.#person(this.#before) : null, view};
+    const unedited = {...this.recipe, edits: {}};
+    const now = await this.person(this.#comparing ? unedited : this.recipe);
+    await this.display.prepare(this.renderer, now, this.#moving);
+    return {now, before: this.display.needsBefore ? await this.person(unedited) : null, view};
   }
 
   #draw(moving) {
     document.body.dataset.drawn = '';
+    this.#moving = moving;
     return this.painter.request(moving).catch((error) => error instanceof Cancelled || this.say(`Could not draw: ${error.message}`));
   }
 
@@ -97,20 +100,13 @@ export class Studio {
 
   /** Styles of the person on the stage. */
   async styles() {
-    return (await this.#person(this.recipe)).styles;
+    return (await this.person(this.recipe)).styles;
   }
 
   #show(frame, before, step) {
     this.frame = frame;
-    const {palette, camera} = this.model;
-    const image = {
-      picture: () => pictures.picture(frame),
-      mask: () => pictures.mask(frame, palette),
-      normals: () => pictures.normals(frame, camera.halfFieldOfView),
-      difference: () => (before ? pictures.difference(frame, before) : pictures.picture(frame)),
-    }[this.#display]();
-    pictures.show(element('picture'), image);
-    this.#showRegion();
+    this.#before = before;
+    this.#repaint();
     element('loading').hidden = true;
     document.body.dataset.drawn = step;
     const {backend, numWorkers} = this.renderer;
@@ -120,6 +116,11 @@ export class Studio {
     const {milliseconds} = this.painter;
     const speed = step !== 'coarse' || milliseconds === null ? '' : ` · ${Math.round(milliseconds)} ms a picture`;
     element('engine').textContent = `${by}${speed} · ${frame.size}×${frame.size} pixels`;
+  }
+
+  #repaint() {
+    this.display.paint(element('picture'), this.frame, this.#before);
+    this.#showRegion();
   }
 
   #showRegion() {
@@ -132,7 +133,7 @@ export class Studio {
     }
     element('region-name').textContent = this.model.classes[region];
     const strength = this.#hovered !== null ? HOVERED : this.#flashing ? JUST_SELECTED : SELECTED;
-    pictures.show(overlay, pictures.highlight(this.frame, region, this.model.palette, strength));
+    this.display.highlight(overlay, this.frame, region, strength);
   }
 
   /** Says something for a while. */
@@ -156,17 +157,8 @@ export class Studio {
     }
   }
 
-  #regionAt([x, y]) {
-    if (!this.frame || x < 0 || y < 0 || x >= 1 || y >= 1) {
-      return null;
-    }
-    const {size} = this.frame;
-    const pixel = Math.floor(y * size) * size + Math.floor(x * size);
-    return pictures.classesOf(this.frame, this.model.classes.length)[pixel];
-  }
-
   point(position) {
-    const region = position && this.#regionAt(position);
+    const region = position && this.display.regionAt(this.frame, position);
     if (region !== this.#hovered) {
       this.#hovered = region;
       this.#showRegion();
@@ -174,7 +166,7 @@ export class Studio {
   }
 
   select(position) {
-    const region = this.#regionAt(position);
+    const region = this.display.regionAt(this.frame, position);
     if (region !== null) {
       this.#hovered = null;
       this.chooseRegion(region);
@@ -182,7 +174,7 @@ export class Studio {
   }
 
   drop(position, seed) {
-    const region = this.#regionAt(position);
+    const region = this.display.regionAt(this.frame, position);
     if (region !== null) {
       this.takeRegion(region, seed);
     }
@@ -239,10 +231,13 @@ export class Studio {
     this.become(people.withSeed(this.recipe, anySeed()), false);
   }
 
-  resample() {
-    if (this.selected !== null) {
-      const [shapeFrom, textureFrom] = [anySeed(), anySeed()];
-      this.change(this.selected, {...this.edit(this.selected), shapeFrom, textureFrom}, false);
+  /** The region drawn anew: to go with the rest where the model knows what does, else anybody's. */
+  async resample() {
+    const region = this.selected;
+    if (region !== null) {
+      const {redrawing} = this.renderer;
+      const code = redrawing && await redrawing.draw(this.recipe, region, anySeed());
+      this.change(region, {...this.edit(region), shapeFrom: code ?? anySeed(), textureFrom: code ?? anySeed()}, false);
     }
   }
 
@@ -335,34 +330,22 @@ export class Studio {
     this.checkpoints.read(new URLSearchParams(location.hash.slice(1))).then(() => this.become(recipe, false));
   }
 
-  setDisplay(display) {
-    this.#display = display;
+  setDisplay(name) {
+    this.display.name = name;
+    const isParts = name === 'parts';
+    element('apart').parentElement.hidden = !isParts;
+    if (isParts) {
+      this.display.open((amount) => this.setApart(amount));
+    }
     this.#draw(false);
   }
 
-  // what is saved
-
-  async savePng() {
-    const canvas = document.createElement('canvas');
-    pictures.show(canvas, pictures.picture(this.frame));
-    save(`person-${this.recipe.seed}.png`, await new Promise((resolve) => canvas.toBlob(resolve, 'image/png')));
-  }
-
-  async saveJson() {
-    const {classes, styleDim, version, provenance, seedsAreKeys} = this.model;
-    const {styles} = await this.#person(this.recipe);
-    const row = (i) => Array.from(styles.subarray(i * styleDim, (i + 1) * styleDim));
-    const said = {
-      format: 'cnerf_jax studio 1', version, model: provenance, seedsAreKeys, ...this.recipe,
-      edits: Object.fromEntries(Object.entries(this.recipe.edits).map(([region, edit]) => [classes[region], edit])),
-      view: this.view, address: location.hash, styles: classes.map((_, region) => [row(2 * region), row(2 * region + 1)])};
-    save(`person-${this.recipe.seed}.json`, new Blob([JSON.stringify(said)], {type: 'application/json'}));
-  }
-
-  async saveMesh() {
-    const found = await this.jobs.run('Making the mesh', {kind: 'mesh', styles: await this.styles()});
-    if (found !== null) {
-      save(`person-${this.recipe.seed}.glb`, new Blob([found.bytes], {type: 'model/gltf-binary'}));
+  /** How far apart parts are, in [0, 1]. */
+  setApart(amount) {
+    this.display.exploded.amount = amount;
+    regions.setSlider(element('apart'), amount);
+    if (this.frame) {
+      this.#repaint();
     }
   }
 
@@ -373,14 +356,8 @@ export class Studio {
     listen(this);
     await this.checkpoints.read(new URLSearchParams(location.hash.slice(1)));
     await this.painter.request(true);  // something to see, before the wall and anything fine
-    this.renderer.startOthers();
+    performance.mark('first picture');
     this.#draw(false);
     this.wall.fill(Array.from({length: PEOPLE_ON_THE_WALL}, (_, i) => i + 1));
   }
-}
-
-function save(name, blob) {
-  const link = Object.assign(document.createElement('a'), {href: URL.createObjectURL(blob), download: name});
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
