@@ -218,7 +218,7 @@ def test_socket(client):
     socket.send_text(json.dumps(DRAW | {'id': 5}))
     assert number_in(socket.receive_bytes()) == 5
     socket.send_text(json.dumps(DRAW | {'id': 6, 'size': 'huge'}))
-    assert socket.receive_json() == {'error': 'size must be one of coarse, middle, fine', 'id': 6}
+    assert socket.receive_json() == {'error': 'size must be one of coarse, plain, middle, fine', 'id': 6}
     socket.send_text('nonsense')
     assert socket.receive_json()['id'] is None
     socket.send_text('{"kind": "person", "id": 7, "seed": 13}')
