@@ -41,7 +41,7 @@ export function glb({vertices, normals, colors, faces}, extras) {
     length += byteLength;
     return {buffer: 0, byteOffset: length - byteLength, byteLength, target};
   });
-  const accessors = arrays.map(({array: _, target: __, ...said}, bufferView) => ({bufferView, ...said}));
+  const accessors = arrays.map((one, bufferView) => ({...one, array: undefined, target: undefined, bufferView}));  // JSON leaves those out
   const text = JSON.stringify({
     asset: {version: '2.0', generator: 'cnerf_jax studio', extras}, scene: 0, scenes: [{nodes: [0]}], nodes: [{mesh: 0, name: 'head'}],
     meshes: [{name: 'head', primitives: [{attributes: {POSITION: 0, NORMAL: 1, COLOR_0: 2}, indices: 3, material: 0}]}],
