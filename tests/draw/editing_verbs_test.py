@@ -240,7 +240,7 @@ REFUSALS = [
     (['invert', '--photo', 'X/wide.png'], 'is 4 x 2 pixels; crop it'),
     (['invert', '--photo', 'X/broken.png'], 'is no photograph that can be read'),
     (['invert', '--photo', 'X/grey.png', '--labels', 'X/colour.png'], 'is no label map but a picture in colours (RGB)'),
-    (['invert', '--photo', 'X/grey.png', '--labels', 'X/grey.png'], 'has labels 17; use 0..11, or 255 where unknown; 19 labels of'),
+    (['invert', '--photo', 'X/grey.png', '--labels', 'X/grey.png'], 'has labels 17; use 0..11, or 255 where unknown; the 19 labels of'),
     (['invert', '--photo', 'X/grey.png', '--encoder', 'X'], 'an encoder reads photograph and label map together; give --labels'),
     (['invert', '--photo', 'X/grey.png', '--size', 4000], '4 views of --size 4000 are 64000000 pixels, more than'),
     (['invert', '--photo', 'X/grey.png', '--azimuth', 0.3], '--azimuth and --elevation are one camera; give both'),
