@@ -133,9 +133,9 @@ def main(argv):
       machine.report(rows[-1], _OUTPUT.value and pathlib.Path(_OUTPUT.value))
       print(flush=True)
   columns = _COLUMNS + (('texture_psnr', 'texture_seconds') if _TEXTURE.value else ())
-  print(f'{"person":16}' + ''.join(f'{column:>15}' for column in columns))
+  print(f'{"person":16}' + ''.join(f'{column:>17}' for column in columns))
   for row in rows:
-    print(f'{row["model"][-12:] + " " + str(row["seed"]):16}' + ''.join(f'{row[column]:>15.4g}' for column in columns))
+    print(f'{row["model"][-12:] + " " + str(row["seed"]):16}' + ''.join(f'{row[column]:>17.4g}' for column in columns))
 
 
 if __name__ == '__main__':
