@@ -2,7 +2,6 @@
 
 import argparse
 import concurrent.futures
-import io
 import os
 import pathlib
 import sys
@@ -12,6 +11,7 @@ from PIL import Image
 import tqdm
 
 from cnerf_jax.persistence import atomic_files
+from data_pipeline import command_lines
 from data_pipeline.face_parser import accuracy
 from data_pipeline.face_parser import network
 from data_pipeline.face_parser import parameters as parameters_lib
@@ -19,6 +19,7 @@ from data_pipeline.face_parser import parsing
 from data_pipeline.face_parser import training
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
+from data_pipeline.prepare import parser as parser_lib
 
 _DESCRIPTION = """\
 Reads label maps (hair, skin, eyes, ...) off photographs that are framed as portraits.
@@ -68,13 +69,12 @@ def parse_folder(photos: str, labels: str, parameters: str) -> None:
       chunk, images = missing[start:start + parser.batch_size], {}
       for path in chunk:
         try:
-          images[path] = _photograph(path)
+          images[path] = parser_lib.read_square(str(path), decoding.MAX_PIXELS)
         except faults.Refused as error:
           refused.append(f'{path.name}: {error}')
-      for path, found in zip(images, parser.parse(np.stack(list(images.values()))) if images else ()):
-        buffer = io.BytesIO()
-        Image.fromarray(found).save(buffer, 'PNG')
-        atomic_files.write_bytes(output / f'{path.stem}.png', buffer.getvalue())
+      found = parser.parse(np.stack([image for image, _ in images.values()])) if images else ()
+      for (path, (_, shape)), labels in zip(images.items(), found):
+        parser_lib.write_label_map(str(output / f'{path.stem}.png'), labels, shape)
       progress.update(len(chunk))
   print(f'{len(paths) - len(refused)} label maps in {labels}')
   for line in refused:
@@ -134,25 +134,9 @@ def _pictures(folder: str) -> list[pathlib.Path]:
   return paths
 
 
-def _photograph(path: pathlib.Path) -> np.ndarray:
-  """A photograph at twice the network's size; `faults.Refused` if it can't be read."""
-  image, _ = decoding.read_image(str(path), decoding.MAX_PIXELS)
-  side = (2 * network.SIZE, 2 * network.SIZE)
-  return np.asarray(Image.fromarray(image).resize(side, Image.Resampling.BILINEAR, reducing_gap=2.0))
-
-
 def main(arguments: list[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  options = vars(make_parser().parse_args(arguments))
-  command = {'parse': parse_folder, 'train': train}[options.pop('command')]
-  try:
-    command(**options)
-  except (ValueError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
-  except KeyboardInterrupt:
-    return 130
-  return 0
+  return command_lines.run(make_parser(), {'parse': parse_folder, 'train': train}, arguments)
 
 
 if __name__ == '__main__':

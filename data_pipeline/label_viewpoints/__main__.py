@@ -11,6 +11,7 @@ import tqdm
 
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.persistence import viewpoints_file
+from data_pipeline import command_lines
 from data_pipeline.label_viewpoints import accuracy
 from data_pipeline.label_viewpoints import network
 from data_pipeline.label_viewpoints import parameters as parameters_lib
@@ -140,16 +141,7 @@ def _small(path: pathlib.Path) -> np.ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
   """Runs the command line; returns the exit code."""
-  options = vars(make_parser().parse_args(arguments))
-  command = {'read': read_folder, 'train': train}[options.pop('command')]
-  try:
-    command(**options)
-  except (ValueError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 1
-  except KeyboardInterrupt:
-    return 130
-  return 0
+  return command_lines.run(make_parser(), {'read': read_folder, 'train': train}, arguments)
 
 
 if __name__ == '__main__':

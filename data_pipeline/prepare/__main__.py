@@ -22,7 +22,7 @@ Turns portraits and their label maps into records to train on, and tells what is
   A folder of photographs and a folder of label maps with the same names, cropped as FFHQ is:
     python -m data_pipeline.prepare photos DATA --labels labels --align
 
-  Photographs alone; label maps are read off them by the shipped face parser, or by one of your own:
+  Photographs alone; label maps are read off them by the shipped face parser (heads cropped as FFHQ's are), or by one of your own:
     python -m data_pipeline.prepare photos DATA --parser people
     python -m data_pipeline.prepare photos DATA --parser bisenet.onnx --label-order bisenet
 

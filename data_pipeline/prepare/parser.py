@@ -152,22 +152,27 @@ def with_label_maps(
       if readable:
         maps = parser.parse(np.stack([resized for _, resized, _ in readable]))
         for (one, _, shape), labels in zip(readable, maps):
-          _write(one.label_map, labels, shape)
+          write_label_map(one.label_map, labels, shape)
       progress.update(len(chunk))
   return found
 
 
 def _read(one: layouts.Candidate, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]] | None:
-  """(an image at the parser's size, its own height and width); None if it can't be read."""
+  """`read_square`; None if it can't be read."""
   try:
-    image, _ = decoding.read_image(one.image, max_pixels)
+    return read_square(one.image, max_pixels)
   except faults.Refused:
     return None
+
+
+def read_square(path: str, max_pixels: int) -> tuple[UInt8[np.ndarray, '512 512 3'], tuple[int, int]]:
+  """(an image at a parser's size, its own height and width); `faults.Refused` if it can't be read."""
+  image, _ = decoding.read_image(path, max_pixels)
   resized = Image.fromarray(image).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
   return np.asarray(resized), image.shape[:2]
 
 
-def _write(path: str, labels: np.ndarray, shape: tuple[int, int]) -> None:
+def write_label_map(path: str, labels: np.ndarray, shape: tuple[int, int]) -> None:
   """A label map in its image's proportions, at most as large as the parser's."""
   scale = max(labels.shape) / max(shape)
   height, width = (max(1, round(side * min(scale, 1))) for side in shape)

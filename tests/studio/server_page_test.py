@@ -6,47 +6,18 @@ import jax
 import numpy as np
 from PIL import Image
 import pytest
+import visiting
 
 from cnerf_jax.semantics import SemanticClass
 
-SECONDS = 1000  # milliseconds
-LOADED = 300 * SECONDS  # of a machine that has much other work
 NO_JOB = "document.getElementById('job').hidden && !studio.jobs.running"
 
 
-class Visit:
-  """A page of the studio, and what it said to the console."""
+class Visit(visiting.Visit):
+  """A visit to the page of a server, in a window of its own."""
 
   def __init__(self, browser, address, fragment='', **options):
-    self.errors = []
-    self.page = browser.new_page(viewport={'width': 1280, 'height': 1000}, accept_downloads=True, **options)
-    self.page.on('console', lambda message: self.errors.append(message.text) if message.type == 'error' else None)
-    self.page.on('pageerror', lambda error: self.errors.append(str(error)))
-    self.page.goto(address + fragment)
-    self.rest()
-
-  def rest(self):
-    """Waits for the finest picture."""
-    self.page.wait_for_selector('body[data-drawn=fine]', timeout=LOADED, state='attached')
-
-  def until(self, expression):
-    for _ in range(LOADED // 100):
-      if self.page.evaluate(expression):
-        return
-      self.page.wait_for_timeout(100)
-    raise AssertionError(f'never: {expression}')
-
-  def pixels(self):
-    """[size, size, 3] of the picture."""
-    self.rest()
-    size, data = self.page.evaluate("""() => {
-      const canvas = document.getElementById('picture');
-      return [canvas.width, [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]];
-    }""")
-    return np.array(data, np.uint8).reshape(size, size, 4)[..., :3]
-
-  def recipe(self):
-    return self.page.evaluate('studio.recipe')
+    super().__init__(browser.new_context(viewport={'width': 1280, 'height': 1000}, accept_downloads=True, **options), address, fragment)
 
   def stroke(self, *points):
     """Draws through points, in [0, 1] of the stage."""
@@ -216,7 +187,7 @@ def test_a_mesh_is_saved(visit, monkeypatch):
     pytest.importorskip(name)
   from cnerf_jax.studio import jobs
   monkeypatch.setattr(jobs, 'MESH_RESOLUTION', 24)
-  with visit.page.expect_download(timeout=LOADED) as download:
+  with visit.page.expect_download(timeout=visiting.LOADED) as download:
     visit.page.click('#save-glb-server')
   assert download.value.suggested_filename.endswith('.glb')
   assert open(download.value.path(), 'rb').read(4) == b'glTF'

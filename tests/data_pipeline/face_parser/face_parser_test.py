@@ -150,12 +150,14 @@ def test_parsing_a_folder(trained, tmp_path, capsys):
   photos, labels = tmp_path / 'photos', tmp_path / 'labels'
   photos.mkdir()
   for k, image in enumerate(portraits(2)[0]):
-    Image.fromarray(image).save(photos / f'{k}.png')
+    Image.fromarray(image).resize((90, 60)).save(photos / f'{k}.png')
   (photos / 'broken.jpg').write_bytes(b'nothing')
   arguments = ['parse', str(photos), str(labels), '--parameters', str(trained / 'network.npz')]
   assert command_line.main(arguments) == 0
   assert 'refused: broken.jpg' in capsys.readouterr().out
   assert sorted(path.name for path in labels.iterdir()) == ['0.png', '1.png']
+  with Image.open(labels / '1.png') as label:
+    assert label.size == (90, 60)  # its photograph's
   (labels / '0.png').write_bytes(b'mine')
   assert command_line.main(arguments) == 0 and (labels / '0.png').read_bytes() == b'mine'
 
