@@ -67,7 +67,7 @@ def read_glb(path):
     view = said['bufferViews'][accessor['bufferView']]
     dtype = {5126: '<f4', 5125: '<u4', 5123: '<u2'}[accessor['componentType']]
     flat = np.frombuffer(binary[view['byteOffset']:view['byteOffset'] + view['byteLength']], dtype)
-    arrays[name] = flat.reshape(accessor['count'], -1)
+    arrays[name] = flat.reshape(accessor['count'], {'SCALAR': 1, 'VEC3': 3, 'VEC4': 4}[accessor['type']])  # as it says, no other way
   return said, arrays
 
 
