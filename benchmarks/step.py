@@ -73,7 +73,7 @@ def compile_generator_part(config, mesh):
     def loss(params):
       fakes = generator_step.render_fakes(players, params, draw, settings, render_size=config.image_size)
       return (jnp.mean(fakes.image**2) + jnp.mean(fakes.semantic_mask**2) + weights.eikonal * fakes.eikonal_loss
-              + weights.minimal_surface * fakes.minimal_surface_loss)
+              + weights.minimal_surface * fakes.minimal_surface_loss + weights.backdrop * fakes.backdrop_loss)
 
     return jax.grad(loss)(params)
 

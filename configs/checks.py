@@ -156,6 +156,13 @@ def _semantic_discriminator(config, mesh) -> Iterator[str]:
              'loss_weights.semantic_discriminator are 0; use 0, or give it its losses')
 
 
+def _backdrop(config, mesh) -> Iterator[str]:
+  del mesh
+  weight = config.loss_weights.generator.backdrop
+  if weight and config.generator.mask_fusion != 'softmax':
+    yield f'loss_weights.generator.backdrop {weight} needs masks that sum to one; use generator.mask_fusion softmax, or 0'
+
+
 def _edited_people(config, mesh) -> Iterator[str]:
   del mesh
   if config.evaluation.num_edited_people == 1:
@@ -178,5 +185,6 @@ _RULES = (
     (('r1_fraction',), _r1_fraction),
     (('vae_pretraining', 'generator', 'image_size', 'camera'), _vae_pretraining),
     (('loss_weights',), _semantic_discriminator),
+    (('loss_weights', 'generator'), _backdrop),
     (('evaluation',), _edited_people),
 )

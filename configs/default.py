@@ -142,6 +142,7 @@ FIELDS: fields.Table = dict(
             semantic_class=number(1.0, 'weight of the classification of fake regions', least=0, source=PAPER),
             eikonal=number(0.1, 'weight of the eikonal loss', least=0, source=PAPER),
             minimal_surface=number(0.001, 'weight of the minimal surface loss', least=0, source='published code'),
+            backdrop=number(0.0, 'weight of the backdrop loss: what no surface stops is background; needs softmax masks', least=0),
         ),
     ),
     optimizer=dict(

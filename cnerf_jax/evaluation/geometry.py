@@ -4,8 +4,8 @@ Pictures and masks may be right while the head behind them is a painted board, a
 look at would tell. Two measurements do, both of the expected depth of a class's pixels; it is a median, because thin classes are dilated
 over what lies behind them.
 
-`measure` needs no truth, and so works for photographs: seen from the front, noses lie before eyes and eyes before ears, and a surface is
-thin along the ray. Its `relief` is how far the nose stands before the ears, or before the hair where hardly any ear is seen. A head as
+`measure` needs no truth, and so works for photographs: seen from the front, noses lie before eyes and eyes before ears, a surface is
+thin along the ray, and hair, ears and neck stop it, rather than being painted on what lies behind everything. Its `relief` is how far the nose stands before the ears, or before the hair where hardly any ear is seen. A head as
 wide as those of the data sets has about .088 (camera distance 1); what is known to be wrong had -.025 (hollow) and .021 to .027 (flat).
 
 `relief` compares with real people where their depth is known: the slope of the fake depths over the real ones is 1 where the relief is
@@ -25,13 +25,15 @@ from cnerf_jax.evaluation import label_map
 BEHIND = 'background'  # a class without a surface: stored depth is that of the far plane, rendered depth wherever the fog ends
 SMALLEST_AREA = 1e-3  # of the pictures: a class that takes less has too few pixels for a median
 
-VERDICTS = ('sound', 'hollow', 'flat', 'fog')
+VERDICTS = ('sound', 'hollow', 'flat', 'fog', 'painted')
 HOLLOW_BELOW = -0.005  # relief, world units: of a board, by chance, it is nearer to 0 than this
 FLAT_BELOW = {'ears': 0.034, 'hair': 0.02}  # relief, world units, by what the nose stands before; hair reaches further forward than ears
 FOG_ABOVE = 0.04  # width of the surface, world units, half a head's relief: density_beta .03 gives .054, trained portraits32 have .007
 FOG_OPACITY = 0.9  # a face that stops less of the ray is fog too
+PAINTED_OPACITY = 0.5  # hair, ears or a neck that stops less of the ray has no surface; trained portraits32 have .95 and more
 
 _NAMES = {'nose': ('nose',), 'eyes': ('eyes', 'eye'), 'ears': ('ears', 'ear'), 'hair': ('hair',)}  # in the class sets that there are
+_SOLID = ('hair', 'ears', 'ear', 'neck')  # what may be painted on the backdrop and look right
 _FACE = ('skin', 'face', 'nose', 'eyes', 'eye', 'brows', 'brow', 'mouth')
 
 
@@ -44,8 +46,13 @@ def class_depths(
 
 
 def _median_depths(depth, labels, num_classes) -> np.ndarray:
-  of_classes = [depth[labels == k] for k in range(num_classes)]
-  return np.array([np.median(values) if len(values) >= max(1, SMALLEST_AREA * labels.size) else np.nan for values in of_classes])
+  return _per_class(np.median, depth, labels, num_classes)
+
+
+def _per_class(reduce, values, labels, num_classes) -> np.ndarray:
+  """One number of each class's pixels; NaN for a class that has hardly any."""
+  of_classes = [values[labels == k] for k in range(num_classes)]
+  return np.array([reduce(of_one) if len(of_one) >= max(1, SMALLEST_AREA * labels.size) else np.nan for of_one in of_classes])
 
 
 def has_face(class_set: semantics.ClassSet) -> bool:
@@ -73,7 +80,8 @@ def measure(
     `classes`, median depth by name; `relief`, world units, and `behind`, `ears` or `hair`: what the nose stands before;
     `in_order`, of the samples that show a nose and what is behind it, the fraction in which nose, eyes and ears follow one another (without
     ears: nose, eyes and hair; without eyes, as behind dark glasses: the other two); `fog`, median surface width of a face's pixels, world
-    units, and `fog_of_relief`, the same over the relief; `opacity`, their median; `verdict`, see `diagnose`.
+    units, and `fog_of_relief`, the same over the relief; `opacity`, their median; `opacities`, mean of each class's pixels, by name;
+    `verdict`, see `diagnose`.
   """
   if not has_face(class_set):
     return None
@@ -88,17 +96,20 @@ def measure(
   numbers = dict(
       relief=nose_relief, in_order=float(np.mean(judged)) if judged else np.nan, fog=fog,
       fog_of_relief=fog / nose_relief if nose_relief > 0 else np.nan, opacity=stopped)
+  opacities = _per_class(np.mean, np.asarray(opacity), labels, class_set.num_classes)
+  by_name = lambda values: {name: _plain(value) for name, value in zip(class_set.classes, values)}
   return dict(
-      classes={name: _plain(value) for name, value in zip(class_set.classes, depths)}, behind=behind,
+      classes=by_name(depths), opacities=by_name(opacities), behind=behind,
       **{name: _plain(value) for name, value in numbers.items()},
-      verdict=diagnose(nose_relief, behind, fog, stopped, is_hollow(depths, class_set)))
+      verdict=diagnose(nose_relief, behind, fog, stopped, is_hollow(depths, class_set), is_painted(opacities, class_set)))
 
 
-def diagnose(relief: float, behind: str | None, fog: float, opacity: float, hollow: bool = False) -> str | None:
+def diagnose(
+    relief: float, behind: str | None, fog: float, opacity: float, hollow: bool = False, painted: bool = False) -> str | None:
   """One word for a head's shape, the gravest first.
 
   `hollow`: the nose lies behind the ears, or the hair; `fog`: the surface is so wide, or lets so much through, that depths are those of a
-  cloud (which looks flat too, but is mended otherwise); `flat`: a painted board, of less than about half a head's relief; else `sound`.
+  cloud (which looks flat too, but is mended otherwise); `painted`: hair, ears or neck have no surface; `flat`: a painted board, of less than about half a head's relief; else `sound`.
 
   Args:
     relief: how far the nose stands before what is `behind`, world units.
@@ -106,6 +117,7 @@ def diagnose(relief: float, behind: str | None, fog: float, opacity: float, holl
     fog: width of the surface, world units.
     opacity: of a face, in [0, 1].
     hollow: what `is_hollow` says of the same depths; a relief may be hollow by itself.
+    painted: what `is_painted` says.
 
   Returns:
     One of VERDICTS, or None if a number is not finite: too little is seen.
@@ -116,6 +128,8 @@ def diagnose(relief: float, behind: str | None, fog: float, opacity: float, holl
     return 'hollow'
   if fog > FOG_ABOVE or opacity < FOG_OPACITY:
     return 'fog'
+  if painted:
+    return 'painted'
   return 'flat' if relief < FLAT_BELOW[behind] else 'sound'
 
 
@@ -127,6 +141,11 @@ def is_hollow(depths: Float[np.ndarray, 'classes'], class_set: semantics.ClassSe
   depths = np.asarray(depths)
   nose = _part(depths, class_set, 'nose')
   return any(_part(depths, class_set, part) - nose < HOLLOW_BELOW for part in ('ears', 'hair'))
+
+
+def is_painted(opacities: Float[np.ndarray, 'classes'], class_set: semantics.ClassSet) -> bool:
+  """Whether hair, ears or neck are pictures on the backdrop: the mean opacity of their pixels is below PAINTED_OPACITY, where they are seen."""
+  return any(opacities[class_set.index(name)] < PAINTED_OPACITY for name in _SOLID if name in class_set.classes)
 
 
 def describe(geometry: dict[str, Any]) -> str:

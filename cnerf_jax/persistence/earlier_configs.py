@@ -27,6 +27,7 @@ _YOUNGER = {
                         'rare_weight_power': 0.0, 'warmup_steps': 0, 'rays_of_classes': 0.0, 'free_nats': 0.0},
     'generator': {'view_dependence': 'all', 'region_dim': 0, 'residual_fusion': 'sum'},
     'semantic_discriminator': {'kind': 'recommended'},
+    'loss_weights': {'generator': {'backdrop': 0.0}},
     'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
     'evaluation': {'num_edited_people': 8, 'oracle': {
         'steps': 600, 'batch_size': 32, 'channels': [32, 64, 128], 'learning_rate': 3e-3, 'viewpoint_weight': 0.3, 'tint': 0.1, 'noise': 0.03,

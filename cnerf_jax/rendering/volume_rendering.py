@@ -54,6 +54,7 @@ class Rendering:
     sdf: [..., samples] signed distance of the samples, world units.
     distances: [..., samples] where the samples lie along the unnormalised ray, increasing, world units.
     last_weight: [...] weight of the last sample: what no surface stopped.
+    unstopped_mask: [..., classes] the last sample's part of `semantic_mask`.
   """
 
   rgb: Float[Array, '*image 3']
@@ -63,6 +64,7 @@ class Rendering:
   sdf: Float[Array, '*image samples']
   distances: Float[Array, '*image samples']
   last_weight: Float[Array, '*image']
+  unstopped_mask: Float[Array, '*image classes']
 
 
 def sample_points(rays: rays_lib.Rays, distances: Float[Array, '*batch rays samples']) -> Float[Array, '*batch rays samples 3']:
@@ -116,7 +118,8 @@ def aggregate(
       surface_point=surface.expected_surface_point(weights, sample_points(rays, distances)),
       sdf=sample.sdf,
       distances=distances,
-      last_weight=weights[..., -1])
+      last_weight=weights[..., -1],
+      unstopped_mask=weights[..., -1:] * sample.mask_scores[..., -1, :])
 
 
 def _activation_budget() -> int:

@@ -25,6 +25,8 @@ _GEOMETRY = {
             'little: give more exact ones and more turned heads, and keep the view direction out of the mask and colour heads.',
     'fog': 'heads are fog: the surface is wide along the ray or lets light through, so that depths mean little. Lower '
            'generator.density_beta_init, take more num_samples a ray, or train for more steps.',
+    'painted': 'hair, ears or necks have no surface: they are painted on the backdrop behind the head, which looks right from the front alone. '
+               'Raise loss_weights.generator.backdrop.',
 }
 
 
@@ -97,7 +99,7 @@ def examine_geometry(verdict: str | None, state: HealthState, *, step: int) -> t
   """As `examine`, for what scores say of the shape of heads.
 
   Args:
-    verdict: `hollow`, `flat` or `fog`; of anything else, such as `sound` or None, nothing is said.
+    verdict: `hollow`, `flat`, `fog` or `painted`; of anything else, such as `sound` or None, nothing is said.
     state: what the last call returned.
     step: the step the verdict is of.
   """

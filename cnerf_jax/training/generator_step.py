@@ -72,6 +72,7 @@ def loss_terms(
       'viewpoint': viewpoint_lib.viewpoint_loss(outputs.viewpoint, viewpoint),
       'eikonal': fakes.eikonal_loss,
       'minimal_surface': fakes.minimal_surface_loss,
+      'backdrop': fakes.backdrop_loss,
   }
   if not players.semantic_plays:
     return terms

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
+from cnerf_jax.losses import backdrop
 from cnerf_jax.losses import eikonal
 from cnerf_jax.losses import minimal_surface
 from cnerf_jax.models import generator as generator_lib
@@ -29,12 +30,14 @@ class Pixels:
     semantic_mask: [batch, ..., classes].
     eikonal_loss: scalar, unweighted.
     minimal_surface_loss: scalar, unweighted.
+    backdrop_loss: scalar, unweighted.
   """
 
   image: Float[Array, 'batch *pixels 3']
   semantic_mask: Float[Array, 'batch *pixels classes']
   eikonal_loss: Float[Array, '']
   minimal_surface_loss: Float[Array, '']
+  backdrop_loss: Float[Array, '']
 
 
 def render_pixels(
@@ -78,7 +81,8 @@ def render_pixels(
       image=rendering.rgb,
       semantic_mask=rendering.semantic_mask,
       eikonal_loss=eikonal_loss,
-      minimal_surface_loss=minimal_surface_loss)
+      minimal_surface_loss=minimal_surface_loss,
+      backdrop_loss=backdrop.backdrop_loss(rendering.unstopped_mask))
 
 
 def as_images(pixels: Pixels, image_size: int) -> Pixels:

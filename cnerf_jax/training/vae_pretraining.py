@@ -185,7 +185,8 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
           image_weight=settings.image_weight, weights=portrait_weights(seen, batch['semantic_mask']), mask_weights=rareness)
       divergence = reconstruction.prior_divergence(encoding.z.mean, encoding.z.log_variance, free_nats=settings.free_nats,
           group=encoder.style_dim)
-      geometry = weights.eikonal * reconstructed.eikonal_loss + weights.minimal_surface * reconstructed.minimal_surface_loss
+      geometry = (weights.eikonal * reconstructed.eikonal_loss + weights.minimal_surface * reconstructed.minimal_surface_loss
+                  + weights.backdrop * reconstructed.backdrop_loss)
       return likeness + settings.prior_weight * divergence + geometry + seen.loss, likeness
 
     grads, likeness = jax.grad(loss, has_aux=True)(params)

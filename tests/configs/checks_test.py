@@ -36,6 +36,7 @@ def test_good_configs_are_accepted():
     (dict(semantic_discriminator__kind='ours'), "semantic_discriminator.kind 'ours' must be one of recommended, published"),
     (dict(discriminator_dtype='float16'), "discriminator_dtype 'float16' must be one of float32, bfloat16"),
     (dict(data__class_set='ffhq7'), "data.class_set 'ffhq7' must be one of ffhq12, ffhq9"),
+    (dict(loss_weights__generator__backdrop=0.5, generator__mask_fusion='raw'), 'backdrop 0.5 needs masks that sum to one'),
     (dict(num_steps=0), 'num_steps 0 must be a whole number of at least 1'),
     (dict(report_every=0), 'report_every 0 must be a whole number of at least 1'),
     (dict(coarse_to_fine=((5, 3),), num_chunks=0), 'coarse_to_fine renders at 3, which must divide image_size 4'),

@@ -99,7 +99,8 @@ def take_step(config, players, optimizers, state, batch, reuse_fakes, *, render_
         'adversarial_semantic': jnp.mean(jax.nn.softplus(-of_semantic.realness_logits)),
         'viewpoint': huber(of_global.viewpoint - mirror_azimuth(own_draw.viewpoint, generator_moves)),
         'semantic_class': cross_entropy(of_semantic.class_logits, own_class),
-        'eikonal': own['eikonal'], 'minimal_surface': own['minimal_surface']}
+        'eikonal': own['eikonal'], 'minimal_surface': own['minimal_surface'],
+        'backdrop': own['backdrop']}
     return weighted(terms, weights.generator), terms
 
   generator_params, generator_optimizer = move(
@@ -147,7 +148,8 @@ def render(config, players, params, draw, size):
       x.reshape(x.shape[0], size, size, -1), (x.shape[0], config.image_size, config.image_size, x.shape[-1]), 'bilinear')
   return dict(
       image=image(rendering.rgb), semantic_mask=image(rendering.semantic_mask),
-      eikonal=eikonal.eikonal_loss(field.sdf, chosen), minimal_surface=minimal_surface.minimal_surface_loss(rendering.sdf))
+      eikonal=eikonal.eikonal_loss(field.sdf, chosen), minimal_surface=minimal_surface.minimal_surface_loss(rendering.sdf),
+      backdrop=jnp.mean(rendering.last_weight * (1 - field.query(volume_rendering.sample_points(rays, distances), rays.viewdirs).mask_scores[:, :, -1, 0])))
 
 
 def low_pass(image, size):

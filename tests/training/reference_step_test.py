@@ -27,7 +27,7 @@ WEIGHTS = {
     'global_discriminator': dict(adversarial=1.0, viewpoint=3.0, viewpoint_real=2.0, r1_image=0.3, r1_mask=0.4),
     'semantic_discriminator': dict(adversarial=1.1, semantic_class=0.7, r1_image=0.2, r1_mask=0.5),
     'generator': dict(
-        adversarial_global=1.0, adversarial_semantic=0.9, viewpoint=3.0, semantic_class=0.8, eikonal=0.1, minimal_surface=0.2)}
+        adversarial_global=1.0, adversarial_semantic=0.9, viewpoint=3.0, semantic_class=0.8, eikonal=0.1, minimal_surface=0.2, backdrop=0.7)}
 
 
 def make_game(**changes):

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures('quick_compilation')
 PLAYERS = ('generator', 'global_discriminator', 'semantic_discriminator')
 RECIPE = dict(
     generator__base='network', generator__residual_from_zero=False, generator__residual_scale=0.1,
-    generator__mask_sharpness=1.0, eikonal_fraction=0.1)
+    generator__mask_sharpness=1.0, eikonal_fraction=0.1, loss_weights__generator__backdrop=0.5)
 
 
 class Weighted:
@@ -82,7 +82,8 @@ def test_each_player_moves_in_its_own_turn_alone(step, player):
     ('adversarial_semantic', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
     ('viewpoint', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
     ('semantic_class', 'mapping shape texture mask_ feature_ color_ sdf_ density_beta'),
-    ('eikonal', 'mapping shape texture sdf_'), ('minimal_surface', 'mapping shape texture sdf_')])
+    ('eikonal', 'mapping shape texture sdf_'), ('minimal_surface', 'mapping shape texture sdf_'),
+    ('backdrop', 'mapping shape texture mask_ sdf_ density_beta')])
 def test_each_term_teaches_the_generator_through_the_step(step, term, parts):
   """Protects the step itself, shared rendering included: no term is cut off from the generator, none reaches too far."""
   gradients = generator_gradients(step(step.only(f'generator.{term}'))[0])
@@ -184,7 +185,8 @@ def test_coarse_steps_train_the_same_state():
 def test_term_gradient_norms_are_those_of_the_terms():
   """Protects the curve that shows a term that does not reach: every term has a norm, finite and above zero, weights scale it, and at
   weight zero, where nothing is meant to reach, it is left out."""
-  config = tiny.make_config(generator__residual_from_zero=False, generator__residual_scale=0.1)
+  config = tiny.make_config(
+      generator__residual_from_zero=False, generator__residual_scale=0.1, loss_weights__generator__backdrop=0.5)
   players, _, state = tiny.make_run(config)
   weights = config.loss_weights.to_dict()
 
