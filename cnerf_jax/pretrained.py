@@ -241,11 +241,11 @@ class Encoder:
   """What VAE pretraining knows of real portraits: the latents and the viewpoint that draw them.
 
   It belongs to one generator: the one that pretraining left, or the one of a later `step`, to which the run has fitted it at its end
-  (`vae_pretraining.refit_steps`). The adversarial training moves the generator on without it. Its latents are where the inversion of a photograph
-  begins, and not its result.
+  (`vae_pretraining.refit_steps`). The adversarial training moves the generator on without it. Its latents are where the inversion of a
+  photograph begins, and not its result.
 
-  The Gaussian and the thresholds are of the end of pretraining, and part of every later generator: they lead from the network's latents to z, and
-  fitting the encoder again does not change them.
+  The Gaussian and the thresholds are of the end of pretraining, and part of every later generator: they lead from the network's latents to
+  z, and fitting the encoder again does not change them.
 
   Attributes:
     module: the network.
@@ -300,7 +300,8 @@ def load_encoder(path: str | os.PathLike, *, step: int | None = None) -> Encoder
 
   Args:
     path: the folder of the run, or a file that `save_encoder` wrote.
-    step: of the generator that it is wanted for. Before the step that the encoder was last fitted to, what pretraining left; the newest for None.
+    step: of the generator that it is wanted for; for one before that which the encoder was fitted to, it is what pretraining left. None: the
+      newest.
 
   Raises:
     FileNotFoundError: if there is none; ValueError: if the file holds no encoder.

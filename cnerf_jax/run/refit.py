@@ -1,8 +1,8 @@
 """The last thing that a run does, where it began with VAE pretraining: its encoder is fitted to the generator that it has ended with.
 
-It comes after the last checkpoint and the scores, which need no encoder: killed here, a run has lost nothing but this, and the same command does
-it again from the start, with the same data. The new `encoder.npz` takes the place of the old one whole or not at all. What pretraining left stays
-beside it, because it still goes with the checkpoint of step 0 (`pretrained.load_encoder`).
+It comes after the last checkpoint and the scores, which need no encoder: killed here, a run has lost nothing but this, and the same command
+does it again from the start, with the same data. The new `encoder.npz` takes the place of the old one whole or not at all. What pretraining
+left stays beside it, because it still goes with the checkpoint of step 0 (`pretrained.load_encoder`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import jax
 import ml_collections
 
 from cnerf_jax import pretrained
+from cnerf_jax import sampler
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.persistence import processes
 from cnerf_jax.reporting import progress as progress_lib
@@ -59,13 +60,12 @@ def refit(
     return
   is_primary = jax.process_index() == 0
   portraits, of_whom = _held_out(data, config) if is_primary else (None, '')
-  measure = lambda encoder: redrawing.measure(
-      players.generator, params, redrawing.encoded_by(pretrained.Model(players.generator, params), encoder), portraits, config)
-  before = measure(encoder) if is_primary else None
+  measure = redrawing.make_measure(players.generator, config, _encode_as(encoder, players.generator))
+  before = measure((params, encoder.params), portraits) if is_primary else None
   fitted = dataclasses.replace(
       encoder, params=_fit(encoder, config, players, iterator, mesh, params, step), step=step, refit_steps=settings.refit_steps)
   if is_primary:
-    after = measure(fitted)
+    after = measure((params, fitted.params), portraits)
     cost = lambda errors: settings.image_weight * errors.image + errors.mask
     is_better = cost(after) < cost(before)
     kept = '' if is_better else '; the encoder stays as it was'
@@ -79,6 +79,16 @@ def refit(
 def _note(words: str) -> None:
   if jax.process_index() == 0:
     print(words, file=sys.stderr, flush=True)
+
+
+def _encode_as(encoder, generator):
+  """Where an inversion begins: styles of the mean latents that the encoder reads, and its viewpoints where it reads any."""
+  def encode(params, batch):
+    generator_params, encoder_params = params
+    z, viewpoint = dataclasses.replace(encoder, params=encoder_params)(batch['image'], batch['semantic_mask'])
+    return sampler.map_latents(generator, generator_params, z.mean), viewpoint
+
+  return encode
 
 
 def _held_out(data, config):
