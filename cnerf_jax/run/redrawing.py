@@ -38,8 +38,8 @@ def make_measure(
 ) -> Callable[[Any, Mapping[str, np.ndarray]], Errors]:
   """`measure(params, portraits)`: errors of portraits seen from the viewpoints that are read, or else from their own.
 
-  `params` are those of (generator, encoder). `portraits` are arrays `image` and `semantic_mask`, and `viewpoint` unless it is read; at least one
-  portrait.
+  `params` are those of (generator, encoder). `portraits` are arrays `image` and `semantic_mask`, and `viewpoint` unless it is read; of at
+  least one portrait.
 
   Args:
     generator: the module.
