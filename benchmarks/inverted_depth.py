@@ -120,9 +120,9 @@ def main(argv):
   if 'depth' not in examples:
     raise app.UsageError(f'data set {config.data.name} has no true depth; give a run on portraits or people')
   model = pretrained.load(_WORKDIR.value, step=_STEP.value)
-  rows = measure(
-      model, pretrained.load_encoder(_WORKDIR.value), examples, num_refined=min(_REFINED.value, len(examples['image'])) if _REFINE.value else 0,
-      steps=_REFINE.value)
+  encoder = pretrained.load_encoder(_WORKDIR.value, step=_STEP.value)
+  num_refined = min(_REFINED.value, len(examples['image'])) if _REFINE.value else 0
+  rows = measure(model, encoder, examples, num_refined=num_refined, steps=_REFINE.value)
   print(f'{"":26}{"people":>8}{"relative":>10}{"head depths":>13}{"correlation":>13}')
   for name, row in rows.items():
     print(f'{name:26}{row["people"]:>8}{row["relative"]:>10.4f}{row["head_depths"]:>13.3f}{row["correlation"]:>13.3f}')

@@ -223,7 +223,7 @@ def main(argv):
       if data.name != 'portraits':
         raise app.UsageError(f'{_WORKDIR.value} was trained on {data.name}; only portraits can be edited exactly, give a run of those')
       dilation, record_size = data.dilation, data.record_size
-    encoder = pretrained.load_encoder(_ENCODER.value or _WORKDIR.value)
+    encoder = pretrained.load_encoder(_ENCODER.value or _WORKDIR.value, step=_STEP.value)
     model = pretrained.load(_PARAMS.value or _WORKDIR.value, step=_STEP.value)
   except (ValueError, OSError) as error:
     raise app.UsageError(str(error)) from error

@@ -14,11 +14,9 @@ from ml_collections import config_flags
 import numpy as np
 
 from benchmarks import machine
-from cnerf_jax import camera as camera_lib
-from cnerf_jax import sampler
-from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.reporting import progress as progress_lib
+from cnerf_jax.run import redrawing
 from cnerf_jax.run import start
 from cnerf_jax.training import sharding
 from cnerf_jax.training import vae_pretraining
@@ -26,29 +24,19 @@ from configs import checks
 from data_pipeline import loader
 
 _CONFIG = config_flags.DEFINE_config_file('config', 'configs/portraits32.py', 'What to run.', lock_config=True)
-_NUM_HELD_OUT = flags.DEFINE_integer('num_held_out', 256, 'Validation portraits to reconstruct, a multiple of 32.', lower_bound=32)
+_NUM_HELD_OUT = flags.DEFINE_integer('num_held_out', 256, 'Validation portraits to reconstruct.', lower_bound=1)
 _OUTPUT = flags.DEFINE_string('output', None, 'JSON lines are appended here.')
-_AT_ONCE = 32
 
 
-def held_out_errors(players, params, encoder_params, config, portraits: dict[str, np.ndarray]) -> tuple[float, float]:
-  """Squared error of images and cross-entropy of masks, over held-out portraits."""
-  generator, encoder = players.generator, vae_pretraining.make_encoder(players, config)
+def held_out_errors(players, params, encoder_params, config, portraits: dict[str, np.ndarray]) -> redrawing.Errors:
+  """Of held-out portraits, redrawn by generator and encoder as `vae_pretraining.fit` leaves them."""
+  encoder = vae_pretraining.make_encoder(players, config)
 
-  @jax.jit
-  def errors(batch):
-    encoding = encoder.apply(encoder_params, batch['image'], batch['semantic_mask'])
-    viewpoint = batch['viewpoint'] if encoding.viewpoint is None else encoding.viewpoint
-    drawn = sampler.render(
-        generator, params, vae_pretraining.styles_of_encoded(generator, params, encoding.z.mean, encoding.present),
-        camera_lib.orbit(viewpoint[:, 0], viewpoint[:, 1]),
-        image_size=config.image_size, num_samples=config.num_samples)
-    image_error = reconstruction.image_error(drawn.rgb, batch['image'])
-    return image_error, reconstruction.mask_error(drawn.semantic_mask, batch['semantic_mask'])
+  def encode(params, batch):
+    encoding = encoder.apply(params[1], batch['image'], batch['semantic_mask'])
+    return vae_pretraining.styles_of_encoded(players.generator, params[0], encoding.z.mean, encoding.present), encoding.viewpoint
 
-  rows = [errors({name: portraits[name][i:i + _AT_ONCE] for name in ('image', 'semantic_mask', 'viewpoint')})
-          for i in range(0, len(portraits['image']), _AT_ONCE)]
-  return tuple(float(x) for x in np.mean(jax.device_get(rows), axis=0))
+  return redrawing.make_measure(players.generator, config, encode)((params, encoder_params), portraits)
 
 
 def measure(config, num_held_out: int) -> dict:
@@ -71,13 +59,13 @@ def measure(config, num_held_out: int) -> dict:
         jax.random.key(config.seed), players, start.untrained_params(config, players), config, iterator, mesh, on_step))
   portraits = data.load_split('validation', image_size=config.image_size, max_examples=num_held_out)
   found = len(portraits['image'])
-  if found != num_held_out or found % _AT_ONCE:
-    raise app.UsageError(f'num_held_out {num_held_out} must be a multiple of {_AT_ONCE} and at most the split; {found} were found')
-  image_error, mask_error = held_out_errors(players, params, encoder_params, config, portraits)
+  if found != num_held_out:
+    raise app.UsageError(f'num_held_out {num_held_out} must be at most the split; {found} were found')
+  errors = held_out_errors(players, params, encoder_params, config, portraits)
   steps = config.vae_pretraining.num_steps
   return dict(
       steps=steps, num_held_out=found, portraits_a_step=config.batch_size * config.vae_pretraining.batches_per_step,
-      rays_a_portrait=config.vae_pretraining.rays_per_portrait, held_out_image_error=image_error, held_out_mask_error=mask_error,
+      rays_a_portrait=config.vae_pretraining.rays_per_portrait, held_out_image_error=errors.image, held_out_mask_error=errors.mask,
       density_beta=float(params['params']['field']['density_beta']),
       steps_a_second=(steps - 10) / (started[-1] - started[0]) if len(started) > 1 else None, load=os.getloadavg()[0])
 

@@ -45,6 +45,7 @@ _GENERATOR, _TRAINING, _W_MEAN = 'generator', 'training', 'w_mean'
 # the same of an encoder's file
 _ENCODER, _LATENT_MEAN, _LATENT_COVARIANCE, _PRESENCE_THRESHOLD = 'encoder', 'latent_mean', 'latent_covariance', 'presence_threshold'
 ENCODER_FILE = 'encoder.npz'  # in the folder of a run
+PRETRAINED_ENCODER_FILE = 'encoder_pretrained.npz'  # likewise, of a run whose encoder was fitted again: what pretraining left
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -239,8 +240,12 @@ def _check_shapes(generator: generator_lib.Generator, arrays: Mapping[str, np.nd
 class Encoder:
   """What VAE pretraining knows of real portraits: the latents and the viewpoint that draw them.
 
-  It belongs to the generator as pretraining left it. The adversarial training then moves the generator on, so that its latents are where the
-  inversion of a photograph begins, and not its result.
+  It belongs to one generator: the one that pretraining left, or the one of a later `step`, to which the run has fitted it at its end
+  (`vae_pretraining.refit_steps`). The adversarial training moves the generator on without it. Its latents are where the inversion of a
+  photograph begins, and not its result.
+
+  The Gaussian and the thresholds are of the end of pretraining, and part of every later generator: they lead from the network's latents to
+  z, and fitting the encoder again does not change them.
 
   Attributes:
     module: the network.
@@ -250,6 +255,8 @@ class Encoder:
     presence_threshold: [classes] where latents are regional (`regional_mapping`), else None.
     class_set: name of the semantic classes of its masks.
     image_size: side of its images, pixels.
+    step: of the adversarial training, whose averages it was fitted to; 0: the generator that pretraining left.
+    refit_steps: how long it was fitted to them.
   """
 
   module: portrait_encoder.PortraitEncoder
@@ -259,6 +266,8 @@ class Encoder:
   class_set: str
   image_size: int
   presence_threshold: Float[Array, 'classes'] | None = None
+  step: int = 0
+  refit_steps: int = 0
 
   def __call__(
       self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
@@ -286,17 +295,25 @@ class Encoder:
     return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), encoding.viewpoint
 
 
-def load_encoder(path: str | os.PathLike) -> Encoder:
+def load_encoder(path: str | os.PathLike, *, step: int | None = None) -> Encoder:
   """The encoder of a run that began with VAE pretraining.
 
   Args:
     path: the folder of the run, or a file that `save_encoder` wrote.
+    step: of the generator that it is wanted for; for one before that which the encoder was fitted to, it is what pretraining left. None: the
+      newest.
 
   Raises:
     FileNotFoundError: if there is none; ValueError: if the file holds no encoder.
   """
   path = pathlib.Path(path).expanduser()
-  file = path if path.suffix == '.npz' else path / ENCODER_FILE
+  if path.suffix == '.npz':
+    return _load_encoder(path)
+  newest = _load_encoder(path / ENCODER_FILE)
+  return newest if step is None or step >= newest.step else _load_encoder(path / PRETRAINED_ENCODER_FILE)
+
+
+def _load_encoder(file: pathlib.Path) -> Encoder:
   try:
     with np.load(file, allow_pickle=False) as opened:
       arrays = dict(opened)
@@ -322,7 +339,7 @@ def save_encoder(path: str | os.PathLike, encoder: Encoder) -> None:
   names = [field.name for field in dataclasses.fields(encoder.module) if field.name not in ('parent', 'name')]
   texts = {
       _ENCODER: {name: getattr(encoder.module, name) for name in names},
-      _TRAINING: {name: getattr(encoder, name) for name in ('class_set', 'image_size')}}
+      _TRAINING: {name: getattr(encoder, name) for name in ('class_set', 'image_size', 'step', 'refit_steps')}}
   arrays = {_LATENT_MEAN: encoder.latent_mean, _LATENT_COVARIANCE: encoder.latent_covariance}
   if encoder.presence_threshold is not None:
     arrays[_PRESENCE_THRESHOLD] = encoder.presence_threshold

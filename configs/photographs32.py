@@ -23,6 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.evaluation.num_images = 400
   config.evaluation.num_oracle_images = 4_000
   config.vae_pretraining.num_steps = 2_600
+  config.vae_pretraining.refit_steps = 300
   config.camera.from_data = True
   config.vae_pretraining.prior_weight = 0.001  # seen from one side alone, whose latents may say much become flat
   return config.lock()

@@ -13,6 +13,7 @@ def get_config() -> ml_collections.ConfigDict:
   config = portraits32.get_config().unlock()
   config.num_steps = 1_000
   config.vae_pretraining.num_steps = 5_000
+  config.vae_pretraining.refit_steps = 300
   config.ema_half_life_images = 2_000.0
   config.sheet_every = 250
   config.evaluate_every = 500

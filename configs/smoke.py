@@ -32,6 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.batches_per_step = 2
   config.vae_pretraining.rays_per_portrait = 16
   config.vae_pretraining.num_encoded = 64
+  config.vae_pretraining.refit_steps = 2
   config.optimizer.decay_from = 1.0  # so that a run stopped early and resumed is the same run
 
   config.report_every = 1

@@ -79,6 +79,8 @@ def test_run_leaves_its_papers(whole):
   assert depths and 0.88 <= min(depths) <= max(depths) <= 1.12
   assert 'geometry at step 0: relief ' in done.stdout + done.stderr
   assert not (workdir / 'vae_pretraining').exists()
+  assert '32 validation portraits redrawn by the encoder: image error' in done.stderr
+  assert [pretrained.load_encoder(workdir, step=step).step for step in (None, STEPS - 1)] == [STEPS, 0]
   assert list(workdir.rglob('events.out.tfevents*'))
 
 

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+import numpy as np
 
 from cnerf_jax.models import initializers
 
@@ -39,3 +40,11 @@ def fold_gaussian(params, mean: Float[Array, 'style_dim'], covariance: Float[Arr
   factor = jnp.linalg.cholesky(covariance)
   folded = {'kernel': factor.T @ first['kernel'], 'bias': first['bias'] + mean @ first['kernel']}
   return dict(params) | {'layer_0': folded}
+
+
+def unfold_gaussian(params, mean: Float[np.ndarray, 'style_dim'], covariance: Float[np.ndarray, 'style_dim style_dim']):
+  """The inverse of `fold_gaussian`: parameters that do to N(mean, covariance) what `params` do to z ~ N(0, I)."""
+  kernel, mean = np.asarray(params['layer_0']['kernel'], np.float64), np.asarray(mean, np.float64)
+  unfolded = np.linalg.solve(np.linalg.cholesky(np.asarray(covariance, np.float64)).T, kernel)
+  bias = np.asarray(params['layer_0']['bias'], np.float64) - mean @ unfolded
+  return dict(params) | {'layer_0': {'kernel': unfolded.astype(np.float32), 'bias': bias.astype(np.float32)}}

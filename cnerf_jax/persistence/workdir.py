@@ -26,7 +26,7 @@ from cnerf_jax.persistence import processes
 CONFIG_FILE = 'config.json'
 FORMAT = 1
 MAY_CHANGE = ('num_steps', 'num_micro_batches', 'report_every', 'sheet_every', 'evaluate_every', 'checkpoint_every', 'keep_checkpoints',
-              'data.dir', 'evaluation.num_edited_people')  # patterns of dotted field names
+              'data.dir', 'evaluation.num_edited_people', 'vae_pretraining.refit_steps')  # patterns of dotted field names
 _MISSING = '(absent)'
 _locks: dict[pathlib.Path, int] = {}
 

@@ -1,4 +1,4 @@
-"""The training run: next batch, step, maybe report, maybe draw, maybe score, maybe save."""
+"""The training run: next batch, step, maybe report, maybe draw, maybe score, maybe save; at the end the encoder follows the generator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from cnerf_jax.reporting import writers
 from cnerf_jax.run import device_batches
 from cnerf_jax.run import evaluator as evaluator_lib
 from cnerf_jax.run import hooks
+from cnerf_jax.run import refit
 from cnerf_jax.run import start as start_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import progressive
@@ -72,6 +73,8 @@ def run(
       batches.prefetch()  # while the devices work
       for hook in between_steps:
         hook(step + 1, state, metrics)
+  iterator.set_state(batches.get_state())  # as a run that is taken up again here would have it
+  refit.refit(config, workdir, players, data, iterator, mesh, jax.device_get(state.ema_params), step)
   return score.scores if score is not None else {}
 
 

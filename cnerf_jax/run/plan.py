@@ -229,7 +229,9 @@ def _pretraining_rows(plan: Plan) -> Iterator[tuple[str, str]]:
       f'{"" if seconds is not None else "; does not fit"}')
   if seconds is not None:
     yield 'seconds a step', f'{seconds:.2f}: {memory.micro_batch / seconds:.2f} portraits/s'
-    yield 'minutes', f'{pretraining.seconds / 60:.1f} for {pretraining.num_steps:,} steps'
+    refit = pretraining.num_refit_steps
+    later = f' and, at the end, {refit:,} of the encoder alone, at most' if refit else ''
+    yield 'minutes', f'{pretraining.seconds / 60:.1f} for {pretraining.num_steps:,} steps{later}'
 
 
 def _hours(plan: Plan, config) -> str:

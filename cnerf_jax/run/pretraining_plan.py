@@ -25,6 +25,7 @@ class PretrainingPlan:
     waiting_bytes: of the state of the adversarial training, which is there from the start.
     num_steps: of the config.
     seconds_per_step: None if it does not fit.
+    num_refit_steps: of the encoder alone, at the end of the run.
   """
 
   encoder_parameters: int
@@ -32,6 +33,7 @@ class PretrainingPlan:
   waiting_bytes: int
   num_steps: int
   seconds_per_step: float | None
+  num_refit_steps: int = 0
 
   @property
   def total_bytes(self) -> int:
@@ -40,8 +42,8 @@ class PretrainingPlan:
 
   @property
   def seconds(self) -> float | None:
-    """Of all steps; None if they don't fit."""
-    return None if self.seconds_per_step is None else self.seconds_per_step * self.num_steps
+    """Of all steps, those of the encoder alone taken to last as long; None if they don't fit."""
+    return None if self.seconds_per_step is None else self.seconds_per_step * (self.num_steps + self.num_refit_steps)
 
 
 def make(
@@ -69,7 +71,8 @@ def make(
   (_, encoder_params), *_ = carry
   plan = PretrainingPlan(
       encoder_parameters=sum(leaf.size for leaf in jax.tree.leaves(encoder_params)),
-      memory=compiled_steps.memory_of(step, num_portraits), waiting_bytes=waiting_bytes, num_steps=settings.num_steps, seconds_per_step=None)
+      memory=compiled_steps.memory_of(step, num_portraits), waiting_bytes=waiting_bytes, num_steps=settings.num_steps, seconds_per_step=None,
+      num_refit_steps=settings.refit_steps)
   if plan.total_bytes > limit_bytes:
     return plan
   note('timing a step of the pretraining')

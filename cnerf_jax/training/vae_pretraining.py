@@ -145,12 +145,12 @@ def make_encoder(players: players_lib.Players, config: ml_collections.ConfigDict
       mirror_latents=settings.mirror_latents in ('always', settings.viewpoints))
 
 
-def make_step(players: players_lib.Players, optimizers, config: ml_collections.ConfigDict, hollow_encoder_params=None):
-  """One step of both: (params, optimiser states, key, step number), batch of reals → the same, reconstruction loss.
+def make_loss(players: players_lib.Players, config: ml_collections.ConfigDict, hollow_encoder_params=None):
+  """What a step lowers: (batch of reals, random key, step number) → a loss, which is (params of generator and encoder) → (scalar, the part of
+  it that is the reconstruction loss).
 
   Args:
     players: the modules of the run.
-    optimizers: optax transformations of (generator, encoder); params and optimiser states are such pairs too.
     config: of the run.
     hollow_encoder_params: of the encoder of an earlier pretraining that made hollow heads, to be mended now; None: of none.
   """
@@ -167,9 +167,8 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
     weights = rare_classes.portrait_weights(semantic_mask, settings.rare_weight_power)
     return weights if seen.weights is None else seen.weights * weights
 
-  def step(carry, batch):
-    params, optimizer_states, key, i = carry
-    pixel_key, latent_key, render_key = jax.random.split(jax.random.fold_in(key, i), 3)
+  def make(batch, key, i):
+    pixel_key, latent_key, render_key = jax.random.split(key, 3)
     pixels, rareness = draw_pixels(
         pixel_key, batch['semantic_mask'], num_rays=settings.rays_per_portrait, of_classes=settings.rays_of_classes)
     real_image, real_mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
@@ -189,7 +188,25 @@ def make_step(players: players_lib.Players, optimizers, config: ml_collections.C
                   + weights.backdrop * reconstructed.backdrop_loss)
       return likeness + settings.prior_weight * divergence + geometry + seen.loss, likeness
 
-    grads, likeness = jax.grad(loss, has_aux=True)(params)
+    return loss
+
+  return make
+
+
+def make_step(players: players_lib.Players, optimizers, config: ml_collections.ConfigDict, hollow_encoder_params=None):
+  """One step of both: (params, optimiser states, key, step number), batch of reals → the same, reconstruction loss.
+
+  Args:
+    players: the modules of the run.
+    optimizers: optax transformations of (generator, encoder); params and optimiser states are such pairs too.
+    config: of the run.
+    hollow_encoder_params: as those of `make_loss`.
+  """
+  make = make_loss(players, config, hollow_encoder_params)
+
+  def step(carry, batch):
+    params, optimizer_states, key, i = carry
+    grads, likeness = jax.grad(make(batch, jax.random.fold_in(key, i), i), has_aux=True)(params)
     updates = [o.update(g, s, p) for o, g, s, p in zip(optimizers, grads, optimizer_states, params)]
     params = tuple(optax.apply_updates(p, u) for p, (u, _) in zip(params, updates))
     return (params, tuple(s for _, s in updates), key, i + 1), likeness
@@ -211,10 +228,19 @@ def warmed_up(rate: optax.ScalarOrSchedule, num_steps: int) -> optax.ScalarOrSch
 def make_optimizers(config: ml_collections.ConfigDict) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
   """Those of (generator, encoder), with the rates of `config.vae_pretraining`."""
   settings = config.vae_pretraining
-  rate = lambda peak: warmed_up(optax.cosine_decay_schedule(peak, settings.num_steps, alpha=0.1), settings.warmup_steps)
-  return (
-      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optimizers_lib.generator_optimizer(settings, rate(settings.learning_rate))),
-      optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optax.adam(rate(settings.encoder_learning_rate))))
+  schedule = dict(num_steps=settings.num_steps, warmup_steps=settings.warmup_steps)
+  generator = optimizers_lib.generator_optimizer(settings, _rate(settings.learning_rate, **schedule))
+  return (optax.chain(optimizers_lib.limit_outliers(_OUTLIER), generator),
+          encoder_optimizer(settings.encoder_learning_rate, **schedule))
+
+
+def encoder_optimizer(peak: float, *, num_steps: int, warmup_steps: int) -> optax.GradientTransformation:
+  """Adam, guarded from outliers, whose rate rises to its peak over the first of these steps and falls to a tenth until the last."""
+  return optax.chain(optimizers_lib.limit_outliers(_OUTLIER), optax.adam(_rate(peak, num_steps=num_steps, warmup_steps=warmup_steps)))
+
+
+def _rate(peak, *, num_steps, warmup_steps):
+  return warmed_up(optax.cosine_decay_schedule(peak, num_steps, alpha=0.1), warmup_steps)
 
 
 def create(key: Array, players: players_lib.Players, params, config: ml_collections.ConfigDict, optimizers):
@@ -243,7 +269,7 @@ def fit(
     mesh: of devices.
     on_step: called with (steps done, reconstruction loss) now and then.
     saved: where to go on from and to save to every `config.checkpoint_every` steps, the iterator's position included.
-    hollow_encoder_params: as those of `make_step`.
+    hollow_encoder_params: as those of `make_loss`.
 
   Returns:
     (generator's parameters, encoder's parameters).

@@ -114,6 +114,9 @@ def test_plan_of_a_tiny_pretraining(monkeypatch, mesh):
   for words in (f'encoder {pretraining.encoder_parameters:,}', 'for 8 portraits at once: state', '300.00: 0.03 portraits/s', '30.0 for 6 steps',
                 '3.00 in all: 0.50 of pretraining, 2.50 for 100 steps'):
     assert words in table
+  table = plan.format_plan(dataclasses.replace(
+      made, pretraining=dataclasses.replace(pretraining, seconds_per_step=300.0, num_refit_steps=3)), config, mesh)
+  assert '45.0 for 6 steps and, at the end, 3 of the encoder alone, at most' in table
 
 
 def test_pretraining_that_does_not_fit_is_said(monkeypatch, mesh):
