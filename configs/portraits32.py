@@ -29,6 +29,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.num_steps = 1_300
   config.vae_pretraining.rays_per_portrait = 64
   config.vae_pretraining.refit_steps = 40  # some seconds
+  config.loss_weights.generator.backdrop = 0.0  # turned far, dolls keep their hair without
   config.r1_fraction = 0.5
   config.eikonal_fraction = 1 / 16
 

@@ -25,6 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.refit_steps = 300
   config.optimizer.generator = 2e-5
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
+  config.loss_weights.generator.backdrop = 0.2
   config.loss_weights.generator.adversarial_semantic = 0.0
   config.loss_weights.generator.semantic_class = 0.0
   config.class_draw = 'own'
