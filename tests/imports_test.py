@@ -52,7 +52,7 @@ LEVELS = {
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence.checkpoints'),
     'cnerf_jax.run': (
         'cnerf_jax.training', 'cnerf_jax.evaluation', 'cnerf_jax.reporting', 'cnerf_jax.persistence', 'cnerf_jax.pretrained',
-        'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics'),
+        'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.semantics', 'cnerf_jax.losses.reconstruction'),
     'cnerf_jax': (),
     'data_pipeline': (
         'cnerf_jax.semantics', 'cnerf_jax.camera', 'cnerf_jax.rays', 'cnerf_jax.persistence.atomic_files',

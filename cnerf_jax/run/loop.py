@@ -73,8 +73,9 @@ def run(
       batches.prefetch()  # while the devices work
       for hook in between_steps:
         hook(step + 1, state, metrics)
-  iterator.set_state(batches.get_state())  # as a run that is taken up again here would have it
-  refit.refit(config, workdir, players, data, iterator, mesh, jax.device_get(state.ema_params), step)
+  if refit.is_wanted(config):
+    iterator.set_state(batches.get_state())  # as a run that is taken up again here would have it
+    refit.refit(config, workdir, players, data, iterator, mesh, jax.device_get(state.ema_params), step)
   return score.scores if score is not None else {}
 
 

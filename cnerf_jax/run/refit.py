@@ -28,6 +28,11 @@ MOST_REDRAWN = 128  # portraits that are drawn again, before and after
 _KEY = 3  # added to the run's seed: the evaluator's keys come before it
 
 
+def is_wanted(config: ml_collections.ConfigDict) -> bool:
+  """Whether a run ends with a refit: it has an encoder, and steps for it."""
+  return bool(config.vae_pretraining.num_steps and config.vae_pretraining.refit_steps)
+
+
 def refit(
     config: ml_collections.ConfigDict, workdir: pathlib.Path, players: players_lib.Players, data: evaluator_lib.Data, iterator: Any, mesh,
     params, step: int) -> None:
@@ -50,7 +55,7 @@ def refit(
     ValueError, OSError: one line; the encoder that was there is still there.
   """
   settings = config.vae_pretraining
-  if not settings.num_steps or not settings.refit_steps:
+  if not is_wanted(config):
     return
   if processes.as_first(not (workdir / pretrained.ENCODER_FILE).is_file()):
     _note(f'there is no {workdir / pretrained.ENCODER_FILE} to fit to the generator')
