@@ -68,11 +68,8 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _encoder(path: str) -> pretrained.Encoder | None:
-  """That of a run, if it has one: the first guess of who is on a photograph."""
-  folder = pathlib.Path(path).expanduser()
-  if not folder.is_dir() or not (folder / pretrained.ENCODER_FILE).exists():
-    return None
-  return pretrained.load_encoder(folder)
+  """That of a run or a file, if it has one: the first guess of who is on a photograph."""
+  return pretrained.load_encoder(path) if pretrained.has_encoder(path) else None
 
 
 if __name__ == '__main__':
