@@ -337,11 +337,18 @@ class Encoder:
     for name, array, wanted in (('image', image, (*shape, 3)), ('semantic_mask', semantic_mask, (*shape, num_classes))):
       if array.shape[1:] != wanted:
         raise ValueError(f'{name} has shape {array.shape}, this encoder needs (batch, {", ".join(map(str, wanted))})')
+    z, viewpoint = self.latents(image, semantic_mask)
+    return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), viewpoint
+
+  def latents(
+      self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
+  ) -> tuple[portrait_encoder.LatentGaussian, Float[Array, 'batch 2'] | None]:
+    """The same in the network's own latents: where they are regional, the (u, e) that `regional_mapping` takes styles from."""
     encoding = self.module.apply(self.params, image, semantic_mask)
     z = encoding.z
     if encoding.present is not None:
       z = regional_encoder.with_presence(z, encoding.present, self.presence_threshold, self.latent_mean)
-    return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), encoding.viewpoint
+    return z, encoding.viewpoint
 
 
 def load_encoder(path: str | os.PathLike) -> Encoder:
