@@ -201,7 +201,7 @@ def save(path: str | os.PathLike, model: Model, *, encoder: Encoder | None = Non
     model: to write.
     encoder: of the same run, into the same file, for `load_encoder`.
     compact: in half the bytes and less: the generator's large kernels in float16, but for those of the sine layers, whose phases reach tens of
-      radians; the encoder's in whole numbers of 8 bits with a scale for each output. Both then draw and read a little otherwise
+      radians; the encoder's in whole numbers of 7 bits with a scale for each output. Both then draw and read a little otherwise
       (docs/people.md).
 
   Raises:

@@ -1,4 +1,4 @@
-"""Arrays of parameters in fewer bytes: float16, or whole numbers of 8 bits with a float32 scale for each output channel.
+"""Arrays of parameters in fewer bytes: float16, or whole numbers of 7 bits with a float32 scale for each output channel.
 
 A file holds them under their names, scales beside them; `expanded` gives float32 arrays back. What was expanded is compacted to the same bytes
 again, so that a file of a file is the same.
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int8
 import numpy as np
 
 SCALE = ':scale'  # after a name: the scales of its whole numbers
-_LARGEST = 127
+_LARGEST = 63  # 7 bits: with 8, pages and files are an eighth larger, and pictures of encoded people no better to the eye
 _LEAST = 1_000  # numbers in an array; a smaller one saves too little
 
 
@@ -22,7 +22,7 @@ def is_large(array: np.ndarray) -> bool:
 
 
 def quantized(kernel: Float[np.ndarray, '*inputs outputs'], axes: tuple[int, ...]) -> tuple[Int8[np.ndarray, '*inputs outputs'], np.ndarray]:
-  """Whole numbers of -127 to 127 and the scales to multiply them by, one for each place along all axes but `axes`."""
+  """Whole numbers of -63 to 63 and the scales to multiply them by, one for each place along all axes but `axes`."""
   scale = np.abs(kernel).max(axis=axes, keepdims=True).astype(np.float32) / np.float32(_LARGEST)
   scale = np.where(scale > 0, scale, np.float32(1))
   return np.clip(np.round(kernel / scale), -_LARGEST, _LARGEST).astype(np.int8), scale

@@ -62,7 +62,7 @@ def find_person(
 
 
 def graph(encoder: pretrained.Encoder, reader: Reader) -> onnx.ModelProto:
-  """`find_person` as ONNX, its kernels in 8 bits."""
+  """`find_person` as ONNX, its kernels in bytes."""
   photograph = jax.ShapeDtypeStruct((reader.side, reader.side, 3), jnp.float32)
   found, constants = onnx_graph.convert(lambda photograph: find_person(encoder, reader, photograph), {'photograph': photograph})
   if constants:

@@ -73,13 +73,12 @@ def logits(params: Any, image: Float[Array, 'batch size size 3']) -> Float[Array
 
 @jax.jit
 def _parse(params, image):
-  return label_maps(params, image).astype(jnp.uint8)
+  return label_maps(logits(params, image)).astype(jnp.uint8)
 
 
-def label_maps(params: Any, image: Float[Array, 'batch size size 3']) -> Int[Array, 'batch output output']:
-  """The 19 labels of images in [-1, 1]."""
-  read = logits(params, image)
-  larger = jax.image.resize(read, (len(image), OUTPUT_SIDE, OUTPUT_SIDE, read.shape[-1]), 'linear')
+def label_maps(logits: Float[Array, 'batch size size labels']) -> Int[Array, 'batch output output']:
+  """The 19 labels, of `logits`."""
+  larger = jax.image.resize(logits, (len(logits), OUTPUT_SIDE, OUTPUT_SIDE, logits.shape[-1]), 'linear')
   return jnp.argmax(without_specks(larger), axis=-1)
 
 
