@@ -1,4 +1,4 @@
-"""ONNX graphs whose large kernels are whole numbers of 7 bits, in bytes: a quarter, compressed less of the bytes, the same inputs and outputs, arithmetic in float32.
+"""ONNX graphs whose large kernels are whole numbers of 7 bits, in bytes: a quarter of the size, arithmetic in float32 as before.
 
 A scale for each output channel (`persistence.compact_arrays`): kernels of an encoder that was read from a compact file are exactly those of the
 file. For networks that read; the pictures that a generator draws bear less (`onnx_float16`).
