@@ -306,7 +306,8 @@ def test_what_is_no_encoder_is_one_line(tmp_path):
 def make_regional(seed=0):
   """A generator with regional latents and the encoder of the same run, whose kernels are large enough to be compacted."""
   generator = tiny.make_generator(
-      num_classes=12, region_dim=4, style_dim=16, width=16, mask_fusion='softmax', base='sphere', residual_fusion='masked', view_dependence='none')
+      num_classes=12, region_dim=4, style_dim=16, width=16, mask_fusion='softmax', base='sphere', residual_fusion='masked',
+      view_dependence='none')
   params = tiny.make_params(generator, seed)
   draw = np.random.default_rng(seed)
   width = regional_mapping.latent_dim(12, 4)
