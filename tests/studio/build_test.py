@@ -174,7 +174,7 @@ def test_a_reader_of_other_sizes_is_refused():
 @pytest.mark.parametrize('arguments, words', [
     ([], 'the page takes no photographs: the model has no encoder'), (['--no-photographs'], None)])
 def test_a_page_without_photographs_is_told(tiny_model, tarball, tmp_path, capsys, arguments, words):
-  """Protects from a surprise: a model without an encoder gives a page, and the reason why it takes no photographs; not where none are wanted."""
+  """Protects from a surprise: a model without an encoder gives a page, and why it takes no photographs; no reason where none are wanted."""
   pretrained.save(tmp_path / 'model.npz', tiny_model)
   wanted = ['build', str(tmp_path / 'page'), '--model', str(tmp_path / 'model.npz'), '--runtime', str(tarball), '--directions', '1']
   assert command_line.main([*wanted, *arguments]) == 0
