@@ -9,12 +9,14 @@ load average is printed with them, and the processor time of a picture (Linux), 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import http.server
 import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -25,7 +27,7 @@ from playwright import sync_api
 
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import pretrained
-from cnerf_jax.studio import build
+from cnerf_jax.studio import __main__ as studio
 from cnerf_jax.studio import runtime
 
 SEED = 7
@@ -74,7 +76,9 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as temporary, sync_api.sync_playwright() as playwright:
     folder = given.page or pathlib.Path(temporary)
     if given.page is None:
-      build.build(folder, model, tarball=runtime.find())
+      with contextlib.redirect_stdout(sys.stderr):
+        if studio.main(['build', str(folder), '--model', given.model]):
+          sys.exit(1)  # it has said why
     server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     flags = ['--no-sandbox'] + ['--enable-unsafe-webgpu'] * (given.backend == 'webgpu')

@@ -15,15 +15,14 @@ import http.server
 import io
 import pathlib
 import shutil
+import sys
 import tempfile
 import threading
 
 from PIL import Image
 from playwright import sync_api
 
-from cnerf_jax import pretrained
-from cnerf_jax.studio import build
-from cnerf_jax.studio import runtime
+from cnerf_jax.studio import __main__ as studio
 
 LARGEST_BYTES = 400_000
 COLORS = 256  # of a picture that would be larger
@@ -50,7 +49,9 @@ def main() -> None:
   with tempfile.TemporaryDirectory() as temporary, sync_api.sync_playwright() as playwright:
     page = given.page or pathlib.Path(temporary)
     if given.page is None:
-      build.build(page, pretrained.load(given.model), tarball=runtime.find())
+      with contextlib.redirect_stdout(sys.stderr):
+        if studio.main(['build', str(page), '--model', given.model]):
+          sys.exit(1)  # it has said why
     browser = playwright.chromium.launch(executable_path=shutil.which('chromium'), args=['--no-sandbox'])
     with _file_server(page) as address:
       for name, (fragment, window, display, region) in PICTURES.items():

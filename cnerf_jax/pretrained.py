@@ -5,6 +5,7 @@
   model = pretrained.load('portraits32.npz')
   model = pretrained.from_published(torch.load('checkpoint.pt', weights_only=True)['g_ema'])
   z, viewpoint = pretrained.load_encoder('runs/photographs32')(images, semantic_masks)
+  pretrained.save('people.npz', model, encoder=pretrained.load_encoder('runs/people'), compact=True)  # both in one small file
 
 A model carries what drawing needs besides the parameters: `model.image_size`, `model.num_samples`, the spread of cameras, the mean w.
 A run that began with VAE pretraining has kept its encoder: the start of inverting a photograph.
@@ -18,6 +19,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import zipfile
 import zlib
 
@@ -38,6 +40,7 @@ from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import portrait_encoder
 from cnerf_jax.models import regional_encoder
 from cnerf_jax.persistence import atomic_files
+from cnerf_jax.persistence import compact_arrays
 
 
 # names, in a file, of what is beside the parameters: two JSON texts and an array
@@ -46,6 +49,8 @@ _GENERATOR, _TRAINING, _W_MEAN = 'generator', 'training', 'w_mean'
 _ENCODER, _LATENT_MEAN, _LATENT_COVARIANCE, _PRESENCE_THRESHOLD = 'encoder', 'latent_mean', 'latent_covariance', 'presence_threshold'
 ENCODER_FILE = 'encoder.npz'  # in the folder of a run
 PRETRAINED_ENCODER_FILE = 'encoder_pretrained.npz'  # likewise, of a run whose encoder was fitted again: what pretraining left
+_OF_ENCODER = 'encoder/'  # before each name of an encoder's, in the file of a generator
+_SAME_GAUSSIAN = 1e-3  # how far, of its largest value, an encoder's covariance may be from that of its generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,6 +147,8 @@ class Model:
     return sampler.render(self.generator, self.params, styles, camera, **sizes, **options)
 
 
+# names of the sine layers' own kernels, `bank/shape_1/kernel`, and not of those that modulate them, `bank/shape_1/gamma/kernel`
+_SINE_KERNEL = re.compile(r'(shape|texture)_\d+/kernel$')
 # what a file says of a model besides its arrays and the generator's own settings
 _TRAINING_FIELDS = ('class_set', 'image_size', 'num_samples', 'azimuth_std', 'elevation_std', 'elevation_mean', 'provenance')
 
@@ -187,18 +194,69 @@ def load(workdir: str | os.PathLike, *, step: int | None = None, ema: bool = Tru
           version=version.__version__)))
 
 
-def save(path: str | os.PathLike, model: Model) -> None:
+def save(path: str | os.PathLike, model: Model, *, encoder: Encoder | None = None, compact: bool = False) -> None:
   """Writes a model (of a run, say: `save('people.npz', load('runs/portraits32'))`) to one `.npz` file, for `load`.
 
+  Args:
+    path: of the file.
+    model: to write.
+    encoder: of the same run, into the same file, for `load_encoder`.
+    compact: in half the bytes and less: the generator's large kernels in float16, but for those of the sine layers, whose phases reach tens of
+      radians; the encoder's in whole numbers of 7 bits with a scale for each output. Both then draw and read a little otherwise
+      (docs/people.md).
+
   Raises:
+    ValueError: if the encoder is that of another generator.
     OSError: in one line, if the file can't be written; one that was there before is still there.
   """
+  if encoder is not None:
+    _check_same_run(model, encoder)
+  params = _flat(model.params)
+  if compact:
+    sines = tuple(name for name in params if _SINE_KERNEL.search(name))
+    params = compact_arrays.in_halves(params, keep=sines)
+    rounded = traverse_util.unflatten_dict(compact_arrays.expanded(params), sep='/')
+    model = dataclasses.replace(model, params=jax.tree.map(jnp.asarray, rounded), w_mean=None)
   model = _with_w_mean(model)
   texts = {
       _GENERATOR: {name: getattr(model.generator, name) for name in generator_lib.SETTINGS},
       _TRAINING: {name: getattr(model, name) for name in _TRAINING_FIELDS},
   }
-  _write(path, texts, {_W_MEAN: model.w_mean} | traverse_util.flatten_dict(dict(model.params), sep='/'))
+  arrays = {_W_MEAN: model.w_mean} | params
+  if encoder is not None:
+    encoder_texts, encoder_arrays = _contents(encoder, compact=compact)
+    if encoder.presence_threshold is not None:  # the generator has the same Gaussian
+      for name in (_LATENT_MEAN, _LATENT_COVARIANCE, _PRESENCE_THRESHOLD):
+        del encoder_arrays[name]
+    texts |= {_OF_ENCODER + name: text for name, text in encoder_texts.items()}
+    arrays |= {_OF_ENCODER + name: array for name, array in encoder_arrays.items()}
+  _write(path, texts, arrays)
+
+
+def _flat(params) -> dict[str, np.ndarray]:
+  return {name: np.asarray(array) for name, array in traverse_util.flatten_dict(dict(params), sep='/').items()}
+
+
+def _check_same_run(model: Model, encoder: Encoder) -> None:
+  """ValueError in one line if the encoder does not read the latents of this generator."""
+  for name in ('class_set', 'image_size'):
+    if getattr(encoder, name) != getattr(model, name):
+      raise ValueError(f'the encoder has {name} {getattr(encoder, name)}, the model {getattr(model, name)}; give that of the same run')
+  if len(encoder.latent_mean) != model.generator.latent_dim:
+    raise ValueError(
+        f'the encoder reads {len(encoder.latent_mean)} latents, the model has {model.generator.latent_dim}; give that of the same run')
+  if encoder.presence_threshold is None:
+    return
+  mean, covariance, threshold = _gaussian_of(model.params['params']['mapping'])
+  for own, other in ((encoder.latent_mean, mean), (encoder.latent_covariance, covariance), (encoder.presence_threshold, threshold)):
+    if np.abs(own - other).max() > _SAME_GAUSSIAN * np.abs(other).max():
+      raise ValueError('the encoder and the model know other people: their Gaussians of latents differ; give the encoder of the same run')
+
+
+def _gaussian_of(mapping: Mapping[str, object]):
+  """Mean, covariance and thresholds of the latents that a regional mapping draws."""
+  factor = np.asarray(mapping['factor'], np.float32)
+  return np.asarray(mapping['mean']), factor @ factor.T, np.asarray(mapping['threshold'])
 
 
 def _with_w_mean(model: Model) -> Model:
@@ -210,7 +268,7 @@ def _with_w_mean(model: Model) -> Model:
 def _load_file(path: pathlib.Path) -> Model:
   try:
     with np.load(path, allow_pickle=False) as file:
-      arrays = dict(file)
+      arrays = compact_arrays.expanded({name: file[name] for name in file.files if not name.startswith(_OF_ENCODER)})
     generator = generator_lib.Generator(**json.loads(str(arrays.pop(_GENERATOR))))
     training = json.loads(str(arrays.pop(_TRAINING, '{}')))  # files of the first version have neither this nor the mean
     w_mean = arrays.pop(_W_MEAN, None)
@@ -288,18 +346,25 @@ class Encoder:
     for name, array, wanted in (('image', image, (*shape, 3)), ('semantic_mask', semantic_mask, (*shape, num_classes))):
       if array.shape[1:] != wanted:
         raise ValueError(f'{name} has shape {array.shape}, this encoder needs (batch, {", ".join(map(str, wanted))})')
+    z, viewpoint = self.latents(image, semantic_mask)
+    return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), viewpoint
+
+  def latents(
+      self, image: Float[Array, 'batch size size 3'], semantic_mask: Float[Array, 'batch size size classes'],
+  ) -> tuple[portrait_encoder.LatentGaussian, Float[Array, 'batch 2'] | None]:
+    """The same in the network's own latents: where they are regional, the (u, e) that `regional_mapping` takes styles from."""
     encoding = self.module.apply(self.params, image, semantic_mask)
     z = encoding.z
     if encoding.present is not None:
       z = regional_encoder.with_presence(z, encoding.present, self.presence_threshold, self.latent_mean)
-    return portrait_encoder.whiten(z, self.latent_mean, self.latent_covariance), encoding.viewpoint
+    return z, encoding.viewpoint
 
 
 def load_encoder(path: str | os.PathLike, *, step: int | None = None) -> Encoder:
   """The encoder of a run that began with VAE pretraining.
 
   Args:
-    path: the folder of the run, or a file that `save_encoder` wrote.
+    path: the folder of the run, a file that `save_encoder` wrote, or one that `save` wrote with an encoder.
     step: of the generator that it is wanted for; for one before that which the encoder was fitted to, it is what pretraining left. None: the
       newest.
 
@@ -315,8 +380,7 @@ def load_encoder(path: str | os.PathLike, *, step: int | None = None) -> Encoder
 
 def _load_encoder(file: pathlib.Path) -> Encoder:
   try:
-    with np.load(file, allow_pickle=False) as opened:
-      arrays = dict(opened)
+    arrays = _encoder_arrays(file)
     settings, training = (json.loads(str(arrays.pop(name))) for name in (_ENCODER, _TRAINING))
     of_latents = {name: jnp.asarray(arrays.pop(name)) for name in (_LATENT_MEAN, _LATENT_COVARIANCE)}
     if _PRESENCE_THRESHOLD in arrays:
@@ -334,8 +398,37 @@ def _load_encoder(file: pathlib.Path) -> Encoder:
                      '(vae_pretraining.num_steps)') from error
 
 
+def has_encoder(path: str | os.PathLike) -> bool:
+  """Whether the folder of a run, or a file that `save` wrote, has an encoder for `load_encoder`."""
+  path = pathlib.Path(path).expanduser()
+  if path.is_dir():
+    return (path / ENCODER_FILE).exists()
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      return _OF_ENCODER + _ENCODER in file.files
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    return False
+
+
+def _encoder_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """What the file of an encoder, or of a generator with one, has of the encoder."""
+  with np.load(path, allow_pickle=False) as file:
+    if _OF_ENCODER + _ENCODER not in file.files:
+      return compact_arrays.expanded(dict(file))
+    found = {name.removeprefix(_OF_ENCODER): file[name] for name in file.files if name.startswith(_OF_ENCODER)}
+    if _LATENT_MEAN not in found:
+      of_mapping = {name: file[f'params/mapping/{name}'] for name in ('mean', 'factor', 'threshold')}
+      found |= dict(zip((_LATENT_MEAN, _LATENT_COVARIANCE, _PRESENCE_THRESHOLD), _gaussian_of(compact_arrays.expanded(of_mapping))))
+    return compact_arrays.expanded(found)
+
+
 def save_encoder(path: str | os.PathLike, encoder: Encoder) -> None:
   """Writes an encoder to one `.npz` file, for `load_encoder`; OSError in one line if it can't be written."""
+  _write(path, *_contents(encoder, compact=False))
+
+
+def _contents(encoder: Encoder, *, compact: bool) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+  """Texts and arrays of an encoder's file."""
   names = [field.name for field in dataclasses.fields(encoder.module) if field.name not in ('parent', 'name')]
   texts = {
       _ENCODER: {name: getattr(encoder.module, name) for name in names},
@@ -343,8 +436,15 @@ def save_encoder(path: str | os.PathLike, encoder: Encoder) -> None:
   arrays = {_LATENT_MEAN: encoder.latent_mean, _LATENT_COVARIANCE: encoder.latent_covariance}
   if encoder.presence_threshold is not None:
     arrays[_PRESENCE_THRESHOLD] = encoder.presence_threshold
-  arrays |= traverse_util.flatten_dict(dict(encoder.params), sep='/')
-  _write(path, texts, arrays)
+  params = _flat(encoder.params)
+  if compact:
+    params = compact_arrays.in_bytes(params, {name: _summed_axes(name, array) for name, array in params.items()})
+  return texts, arrays | params
+
+
+def _summed_axes(name: str, kernel: np.ndarray) -> tuple[int, ...]:
+  """The axes that a kernel sums over: all but the outputs, and the classes where each has its own."""
+  return tuple(range(name.endswith('_kernel'), kernel.ndim - 1))
 
 
 def _write(path: str | os.PathLike, texts: Mapping[str, object], arrays: Mapping[str, object]) -> None:

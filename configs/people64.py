@@ -6,7 +6,8 @@ Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 after 40 adversar
 `pretrained/people64.npz`) reached 8 of 9 bars: images .13, masks .13 (missed), agreement .81, azimuth .96, elevation .80, relief .84 of the
 true one. Its end has not been trained.
 
-The parameters stay below 3 MB in one file (`cnerf_jax.pretrained.save`: 2.4 MB).
+The parameters stay below 3 MB in one file with those of the encoder (`cnerf_jax.pretrained.save`,
+compact: 2.5 MB; docs/people.md).
 """
 
 import ml_collections

@@ -110,7 +110,7 @@ def _resolve(verb: str, settings: Mapping[str, object], model: pretrained.Model)
     return settings | dict(size=settings['size'] or model.image_size, samples=settings['samples'] or model.num_samples)
   if verb == 'invert' and settings['labels'] and not settings['encoder']:
     own = models.find(settings['model'])
-    settings['encoder'] = str(own) if (own / pretrained.ENCODER_FILE).exists() else None
+    settings['encoder'] = str(own) if pretrained.has_encoder(own) else None
   if settings['size'] is None:
     settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE * (2 if verb == 'invert' else 1))
   if settings['samples'] is None:

@@ -2,7 +2,7 @@
 
 Primitives whose operands are all known are evaluated, so that a graph holds only what depends on its inputs; the rest becomes operators of
 the standard set. Broadcasts are kept in mind and not carried out where an operator broadcasts by itself. Only primitives that a generator's
-mapping, field and rendering use are known; any other is named in the error.
+mapping, field and rendering use, and small convolutional networks, are known; any other is named in the error.
 """
 
 from __future__ import annotations
@@ -203,7 +203,8 @@ class _Graph:
       return [self.add(_ELEMENTWISE[name], operands, np.broadcast_shapes(*(value.shape for value in operands)))]
     if not hasattr(self, f'_{name}'):
       raise NotImplementedError(f'no ONNX operator is known for the primitive {name}; add it to {__name__}')
-    if name not in ('select_n', 'transpose', 'integer_pow', 'convert_element_type', 'expm1', 'logistic', 'round', 'square'):
+    if name not in ('select_n', 'transpose', 'integer_pow', 'convert_element_type', 'expm1', 'logistic', 'round', 'square',
+                    'rsqrt', 'log1p', 'ne'):
       operands = [self.whole(value, x.aval.shape) for value, x in zip(operands, equation.invars)]
     results = getattr(self, f'_{name}')(equation, *operands)
     return results if isinstance(results, list) else [results]
@@ -262,6 +263,16 @@ class _Graph:
   def _expm1(self, equation, x):
     return self.add('Sub', [self.add('Exp', [x], x.shape), known(np.float32(1))], x.shape)
 
+  def _log1p(self, equation, x):
+    return self.add('Log', [self.add('Add', [x, known(np.float32(1))], x.shape)], x.shape)
+
+  def _rsqrt(self, equation, x):
+    return self.add('Div', [known(np.float32(1)), self.add('Sqrt', [x], x.shape)], x.shape)
+
+  def _ne(self, equation, left, right):
+    shape = np.broadcast_shapes(left.shape, right.shape)
+    return self.add('Not', [self.add('Equal', [left, right], shape)], shape)
+
   def _logistic(self, equation, x):
     # not Sigmoid: runtimes round its small values to 0, which would let a ray pass through the endless last interval
     exp = self.add('Exp', [self.add('Neg', [x], x.shape)], x.shape)
@@ -289,6 +300,53 @@ class _Graph:
       return x
     bounds = [known(np.array([part[i] for i in axes], np.int64)) for part in (starts, ends, range(len(starts)), steps)]
     return self.add('Slice', [x, *bounds], equation.outvars[0].aval.shape)
+
+  def _rev(self, equation, x):
+    for axis in equation.params['dimensions']:
+      x = self.add('Gather', [x, known(np.arange(x.shape[axis])[::-1].astype(np.int64))], x.shape, axis=axis)
+    return x
+
+  def _gather(self, equation, x, indices):
+    """`x[..., indices, ...]`: whole slices along one axis."""
+    numbers, sizes = equation.params['dimension_numbers'], equation.params['slice_sizes']
+    axes = tuple(i for i, (size, length) in enumerate(zip(sizes, x.shape)) if size != length)
+    axis = numbers.start_index_map[0]
+    chosen = indices.shape[:-1]
+    is_plain = (
+        len(numbers.start_index_map) == 1 and numbers.collapsed_slice_dims == (axis,) and axes in ((axis,), ()) and sizes[axis] == 1
+        and not numbers.operand_batching_dims
+        and numbers.offset_dims == tuple(i for i in range(len(x.shape) - 1 + len(chosen)) if not axis <= i < axis + len(chosen)))
+    if not is_plain:
+      raise NotImplementedError('a gather of something else than whole slices along one axis')
+    whole = self.reshape(indices, chosen)
+    return self.add('Gather', [x, whole], equation.outvars[0].aval.shape, axis=axis)
+
+  def _argmax(self, equation, x):
+    (axis,), shape = equation.params['axes'], equation.outvars[0].aval.shape
+    found = self.add('ArgMax', [x], shape, axis=axis, keepdims=0)
+    return self.add('Cast', [found], shape, to=helper.np_dtype_to_tensor_dtype(np.dtype(equation.params['index_dtype'])))
+
+  def _conv_general_dilated(self, equation, x, kernel):
+    params = equation.params
+    numbers = params['dimension_numbers']
+    if set(params['lhs_dilation']) != {1} or params['batch_group_count'] != 1:
+      raise NotImplementedError('a convolution that dilates its input or groups its batch')
+    x, kernel = self.transpose(x, numbers.lhs_spec), self.transpose(kernel, numbers.rhs_spec)
+    shape = equation.outvars[0].aval.shape
+    low, high = zip(*params['padding'])
+    found = self.add(
+        'Conv', [x, kernel], [shape[i] for i in numbers.out_spec], strides=params['window_strides'], pads=[*low, *high],
+        dilations=params['rhs_dilation'], group=params['feature_group_count'])
+    return self.transpose(found, np.argsort(numbers.out_spec))
+
+  def _reduce_window_sum(self, equation, x):
+    window, strides = equation.params['window_dimensions'], equation.params['window_strides']
+    divides = all(length % size == 0 for length, size in zip(x.shape, window))
+    if window != strides or not divides or any(map(any, equation.params['padding'])):
+      raise NotImplementedError('a sum over windows that overlap or are padded')
+    blocks = self.reshape(x, sum(((length // size, size) for length, size in zip(x.shape, window)), ()))
+    axes = [2 * i + 1 for i, size in enumerate(window)]
+    return self.add('ReduceSum', [blocks, known(np.array(axes, np.int64))], equation.outvars[0].aval.shape, keepdims=0)
 
   def _cumsum(self, equation, x):
     return self.add('CumSum', [x, known(np.int64(equation.params['axis']))], x.shape, reverse=int(equation.params['reverse']))

@@ -37,16 +37,37 @@ def _add_build(command: argparse.ArgumentParser) -> None:
   command.add_argument('--model', default=MODEL, help='a file of parameters or the --workdir of a run (%(default)s)')
   command.add_argument('--directions', type=int, default=NUM_DIRECTIONS, help='sliders of each region and part (%(default)s)')
   command.add_argument('--runtime', help='the file of npm pack onnxruntime-web, of the version of docs/studio.md; fetched if not given')
+  command.add_argument(
+      '--no-photographs', dest='photographs', action='store_false', help="leave out the networks that find a photograph's person: 2 MB less")
   command.set_defaults(run=_build)
 
 
 def _build(given: argparse.Namespace) -> int:
   from cnerf_jax.studio import build  # pylint: disable=g-import-not-at-top
+  from cnerf_jax.studio import photograph_graph  # pylint: disable=g-import-not-at-top
   from cnerf_jax.studio import runtime  # pylint: disable=g-import-not-at-top
   model = pretrained.load(given.model)
   build.check(given.folder, model)
-  build.report(given.folder, build.build(given.folder, model, tarball=runtime.find(given.runtime), num_directions=given.directions))
+  encoder, reader = (_encoder(given.model), _reader()) if given.photographs else (None, None)
+  if encoder is not None and reader is not None:
+    photograph_graph.check(encoder, reader)
+  num_bytes = build.build(
+      given.folder, model, tarball=runtime.find(given.runtime), num_directions=given.directions, encoder=encoder, reader=reader)
+  build.report(given.folder, num_bytes)
+  if given.photographs and (encoder is None or reader is None):
+    missing = 'the model has no encoder' if encoder is None else 'data_pipeline is not here: run the command in a checkout of the repository'
+    print(f'the page takes no photographs: {missing}', file=sys.stderr)
   return 0
+
+
+def _reader():
+  """What reads label maps and cameras off photographs, where there is the package that trains it; no other part of this one knows it."""
+  try:
+    from data_pipeline import photograph_reading  # pylint: disable=g-import-not-at-top
+  except ImportError:
+    return None
+  from cnerf_jax.studio import photograph_graph  # pylint: disable=g-import-not-at-top
+  return photograph_graph.Reader(photograph_reading.SIDE, photograph_reading.load())
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
@@ -68,11 +89,8 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _encoder(path: str) -> pretrained.Encoder | None:
-  """That of a run, if it has one: the first guess of who is on a photograph."""
-  folder = pathlib.Path(path).expanduser()
-  if not folder.is_dir() or not (folder / pretrained.ENCODER_FILE).exists():
-    return None
-  return pretrained.load_encoder(folder)
+  """That of a run or a file, if it has one: the first guess of who is on a photograph."""
+  return pretrained.load_encoder(path) if pretrained.has_encoder(path) else None
 
 
 if __name__ == '__main__':

@@ -90,6 +90,12 @@ def for_drawing(model: pretrained.Model) -> dict[str, object]:
   return found
 
 
+def packed_factor(model: pretrained.Model) -> bytes:
+  """The factor of the Gaussian of regional latents: the rows of its lower triangle, one after another, as float32."""
+  factor = np.asarray(model.params['params']['mapping']['factor'], np.float32)
+  return factor[np.tril_indices(len(factor))].tobytes()
+
+
 def _seeds_are_keys(model: pretrained.Model) -> bool:
   """Whether z = normal(key(seed)), which the page draws, are the people of `draw_styles(key(seed), 1)`."""
   key = jax.random.key(1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 import numpy as np
 
 from data_pipeline import network_files
@@ -31,6 +31,7 @@ class FaceParser:
     about: what the parameters were trained on, how long, and how accurate they are.
     batch_size: images that are read at once.
     fingerprint: hash of the parameters.
+    params: the parameters.
   """
 
   batch_size = BATCH_SIZE
@@ -38,7 +39,7 @@ class FaceParser:
   def __init__(self, params: Any, about: dict[str, Any] | None = None, fingerprint: str = ''):
     self.about = about or {}
     self.fingerprint = fingerprint
-    self._params = params
+    self.params = params
 
   def parse(self, images: UInt8[np.ndarray, 'images size size 3']) -> UInt8[np.ndarray, 'images output output']:
     """The 19 CelebAMask-HQ labels of photographs, [images, 256, 256].
@@ -58,7 +59,7 @@ class FaceParser:
     for start in range(0, len(small), BATCH_SIZE):
       chunk = small[start:start + BATCH_SIZE]
       padded = np.concatenate([chunk, np.zeros((BATCH_SIZE - len(chunk), *chunk.shape[1:]), np.float32)])
-      found.append(np.asarray(_parse(self._params, padded / 127.5 - 1))[:len(chunk)])
+      found.append(np.asarray(_parse(self.params, padded / 127.5 - 1))[:len(chunk)])
     return np.concatenate(found)
 
 
@@ -72,9 +73,13 @@ def logits(params: Any, image: Float[Array, 'batch size size 3']) -> Float[Array
 
 @jax.jit
 def _parse(params, image):
-  read = logits(params, image)
-  larger = jax.image.resize(read, (len(image), OUTPUT_SIDE, OUTPUT_SIDE, read.shape[-1]), 'linear')
-  return jnp.argmax(without_specks(larger), axis=-1).astype(jnp.uint8)
+  return label_maps(logits(params, image)).astype(jnp.uint8)
+
+
+def label_maps(logits: Float[Array, 'batch size size labels']) -> Int[Array, 'batch output output']:
+  """The 19 labels, of `logits`."""
+  larger = jax.image.resize(logits, (len(logits), OUTPUT_SIDE, OUTPUT_SIDE, logits.shape[-1]), 'linear')
+  return jnp.argmax(without_specks(larger), axis=-1)
 
 
 def without_specks(logits: Float[Array, 'batch size size labels']) -> Float[Array, 'batch size size labels']:
@@ -82,8 +87,8 @@ def without_specks(logits: Float[Array, 'batch size size labels']) -> Float[Arra
   likeliest = jnp.argmax(logits, axis=-1)
   for name, smallest in _SMALLEST_WORN.items():
     label = vocabularies.CELEBAMASK_HQ.labels.index(name)
-    is_speck = jnp.mean(likeliest == label, axis=(1, 2)) < smallest
-    logits = logits.at[..., label].add(jnp.where(is_speck, -jnp.inf, 0)[:, None, None])
+    is_speck = jnp.mean(likeliest == label, axis=(1, 2), keepdims=True) < smallest
+    logits = jnp.where(is_speck[..., None] & (jnp.arange(logits.shape[-1]) == label), -jnp.inf, logits)
   return logits
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, UInt8
+from jaxtyping import Array, Float, UInt8
 import numpy as np
 
 from data_pipeline import class_merging
@@ -27,7 +27,7 @@ _LEAST_NOSE, _LEAST_EYES = 2e-3, 4e-4
 # Expected errors in azimuth (radians): up to the first a reading is as good as any; beyond the second it says no more than that people
 # look into cameras, whose azimuths have a standard deviation of .3.
 _SURE, _UNSURE = 0.02, 0.15
-_MOVED = ((0.0, 0.0), (0.0, 0.012), (0.0, -0.012), (0.012, 0.0), (-0.012, 0.0))  # sides
+MOVED = ((0.0, 0.0), (0.0, 0.012), (0.0, -0.012), (0.012, 0.0), (-0.012, 0.0))  # sides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +53,12 @@ class Reader:
 
   Attributes:
     about: what the parameters were trained on, how long, and how accurate they are.
+    params: the parameters.
   """
 
   def __init__(self, params: Any, about: dict[str, Any] | None = None):
     self.about = about or {}
-    self._params = params
+    self.params = params
 
   def read(self, labels: UInt8[np.ndarray, 'maps height width']) -> Readings:
     """Cameras of square maps of the 19 CelebAMask-HQ labels, of any size.
@@ -67,9 +68,10 @@ class Reader:
     """
     classes = to_classes(labels)
     angles, spread = self.read_angles(classes)
-    confidence = np.clip(_SURE / np.maximum(spread[:, 0], 1e-6), 0, 1)**2 * (spread[:, 0] < _UNSURE) * _has_face(classes)
-    angles = np.where(confidence[:, None] > 0, angles, 0).astype(np.float32)
-    return Readings(angles[:, :2], angles[:, 2], spread, confidence.astype(np.float32))
+    share = lambda *names: np.isin(classes, [network.CLASSES.index(name) for name in names]).mean(axis=(1, 2))
+    certain = np.asarray(confidence(spread[:, 0], share('nose'), share('eyes', 'glasses')), np.float32)
+    angles = np.where(certain[:, None] > 0, angles, 0).astype(np.float32)
+    return Readings(angles[:, :2], angles[:, 2], spread, certain)
 
   def read_angles(
       self, classes: UInt8[np.ndarray, 'maps stored stored'],
@@ -81,7 +83,7 @@ class Reader:
 
   def _read(self, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded = np.concatenate([classes, np.zeros((_AT_ONCE - len(classes), *classes.shape[1:]), classes.dtype)])
-    reading = _read_averaged(self._params, padded)
+    reading = _read_averaged(self.params, padded)
     return np.asarray(reading.angles)[:len(classes)], np.asarray(reading.spread)[:len(classes)]
 
 
@@ -96,7 +98,7 @@ def _read_averaged(params, classes):
     reading = network.ViewpointNetwork().apply(params, fractions)
     return reading.replace(angles=reading.angles * jnp.stack([turned, jnp.ones_like(turned), turned]))
 
-  moves = jnp.array([(*place, turned) for place in _MOVED for turned in (1.0, -1.0)])
+  moves = jnp.array([(*place, turned) for place in MOVED for turned in (1.0, -1.0)])
   return jax.tree.map(lambda values: values.mean(axis=0), jax.lax.map(read, moves))
 
 
@@ -114,9 +116,12 @@ def to_classes(labels: UInt8[np.ndarray, 'maps size size']) -> UInt8[np.ndarray,
   return class_merging.merge_celebamask_hq(shrink(labels), network.CLASSES)
 
 
-def _has_face(classes: np.ndarray) -> np.ndarray:
-  share = lambda *names: np.isin(classes, [network.CLASSES.index(name) for name in names]).mean(axis=(1, 2))
-  return (share('nose') >= _LEAST_NOSE) | (share('eyes', 'glasses') >= _LEAST_EYES)
+def confidence(
+    azimuth_spread: Float[Array, '*maps'], nose: Float[Array, '*maps'], eyes: Float[Array, '*maps']) -> Float[Array, '*maps']:
+  """Of readings: from the expected error of the azimuth, radians, and what part of the map is nose, and eyes or glasses."""
+  has_face = (nose >= _LEAST_NOSE) | (eyes >= _LEAST_EYES)
+  sure = jnp.clip(_SURE / jnp.maximum(azimuth_spread, 1e-6), 0, 1)**2
+  return jnp.where(has_face & (azimuth_spread < _UNSURE), sure, 0.0)
 
 
 @functools.cache

@@ -100,7 +100,7 @@ def test_the_page_knows_its_model(tiny_model, tarball, tmp_path):
   assert said['seedsAreKeys'] and said['latentDim'] == generator.latent_dim and len(said['palette']) == generator.num_classes
   assert np.shape([[[one['vector'] for one in part] for part in parts] for parts in said['directions']]) == (3, 2, 2, 8)
   assert len(said['meanStyles']) == 3 * 2 * 8
-  assert (folder / 'index.html').exists() and (folder / 'models' / 'march_wasm_4.onnx').exists()
+  assert (folder / 'index.html').exists() and (folder / 'models' / 'march_wasm_4.onnx.gz').exists()
   assert size == sum(file.stat().st_size for file in folder.rglob('*') if file.is_file())
   numbers = np.random.default_rng(0).standard_normal(100).astype(np.float32)
   np.testing.assert_array_equal(np.float32(json.loads(json.dumps(description._numbers(numbers)))), numbers)
@@ -156,3 +156,29 @@ def test_the_runtime_is_fetched_by_npm(tmp_path, monkeypatch, script, message):
     return
   assert runtime.find() == runtime.find() == tmp_path / 'cache' / runtime.TARBALL
   assert (tmp_path / 'asked').read_text().splitlines() == [f'pack --ignore-scripts --silent {runtime.REQUIREMENT}']
+
+
+class Sixes:
+  """An encoder of pictures of six pixels."""
+
+  image_size = 6
+
+
+def test_a_reader_of_other_sizes_is_refused():
+  """Protects from pictures that are cut wrongly: sides that are no multiple are told, with the way out, before any work."""
+  from cnerf_jax.studio import photograph_graph  # pylint: disable=g-import-not-at-top
+  with pytest.raises(ValueError, match='6 pixels a side, photographs have 256, which is no multiple; build the page without'):
+    photograph_graph.check(Sixes, photograph_graph.Reader(256, None))
+
+
+@pytest.mark.parametrize('arguments, words', [
+    ([], 'the page takes no photographs: the model has no encoder'), (['--no-photographs'], None)])
+def test_a_page_without_photographs_is_told(tiny_model, tarball, tmp_path, capsys, arguments, words):
+  """Protects from a surprise: a model without an encoder gives a page, and why it takes no photographs; no reason where none are wanted."""
+  pretrained.save(tmp_path / 'model.npz', tiny_model)
+  wanted = ['build', str(tmp_path / 'page'), '--model', str(tmp_path / 'model.npz'), '--runtime', str(tarball), '--directions', '1']
+  assert command_line.main([*wanted, *arguments]) == 0
+  said = capsys.readouterr().err
+  assert words in said if words else not said
+  assert not (tmp_path / 'page' / 'models' / 'photograph.onnx.gz').exists()
+  assert 'photographSide' not in json.loads((tmp_path / 'page' / 'model.json').read_text())

@@ -43,7 +43,20 @@ def one_latent_model():
   return dataclasses.replace(pretrained.load(PRETRAINED / 'portraits32.npz'), image_size=12, num_samples=4)
 
 
-def build_page(model, folder):
+@pytest.fixture(scope='session')
+def encoder():
+  """That of the shipped file."""
+  return pretrained.load_encoder(PRETRAINED / 'people64.npz')
+
+
+@pytest.fixture(scope='session')
+def reader():
+  """The shipped readers of photographs."""
+  from cnerf_jax.studio import __main__ as command_line  # pylint: disable=g-import-not-at-top
+  return command_line._reader()
+
+
+def build_page(model, folder, **readers):
   """The size in bytes of the page, written to a folder; skips where something for it is missing."""
   for name in ('onnx', 'onnxruntime'):
     pytest.importorskip(name, reason=f"no {name}; pip install '.[test]'")
@@ -52,7 +65,7 @@ def build_page(model, folder):
     tarball = runtime.find()
   except FileNotFoundError as error:
     pytest.skip(f'no onnxruntime-web: {error}')
-  return build.build(folder, model, tarball=tarball, num_directions=2)
+  return build.build(folder, model, tarball=tarball, num_directions=2, **readers)
 
 
 @contextlib.contextmanager
@@ -65,10 +78,10 @@ def file_server(folder):
 
 
 @pytest.fixture(scope='session')
-def built(model, tmp_path_factory):
+def built(model, encoder, reader, tmp_path_factory):
   """(folder of the page, its size in bytes)."""
   folder = tmp_path_factory.mktemp('page')
-  return folder, build_page(model, folder)
+  return folder, build_page(model, folder, encoder=encoder, reader=reader)
 
 
 @pytest.fixture(scope='session')

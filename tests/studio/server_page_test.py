@@ -63,12 +63,13 @@ def test_addresses_that_say_nonsense(visit, fragment):
 
 
 def test_without_a_server_the_tools_say_so(visit):
-  """Protects the static page: painting and photographs need `serve`, in one line; nothing else happens."""
+  """Protects the static page: painting, and photographs where there is no encoder, need `serve`, in one line; nothing else happens."""
   visit.page.evaluate('studio.model.server = false')
   visit.page.click('#paint')
   assert visit.page.text_content('#status') == 'Painting needs the server: python -m cnerf_jax.studio serve RUN'
   visit.page.click('#photograph')
-  assert visit.page.text_content('#status') == 'A photograph needs the server: python -m cnerf_jax.studio serve RUN'
+  assert visit.page.text_content('#status') == (
+      'This page has no encoder for photographs; a server finds their people: python -m cnerf_jax.studio serve RUN')
   assert visit.page.is_hidden('#brush') and visit.page.is_hidden('#brush-tools')
   visit.page.evaluate('studio.model.server = true')
 

@@ -12,19 +12,22 @@ WALL_IS_DRAWN = "[...document.querySelectorAll('#people canvas')].every(canvas =
 
 
 class Visit:
-  """A page of the studio, what it said to the console and what it asked for."""
+  """A page of the studio, what it said to the console, what it asked for, and where it sent anything."""
 
   def __init__(self, context, address, fragment=''):
-    self.errors, self.foreign = [], []
+    self.errors, self.foreign, self.sent = [], [], []
     self.page = context.new_page()
     self.page.on('console', lambda message: self.errors.append(message.text) if message.type == 'error' else None)
     self.page.on('pageerror', lambda error: self.errors.append(str(error)))
     self.page.on('requestfailed', lambda request: self.errors.append(request.url))
-    self.page.on('request', lambda request: self._note(request.url, address))
+    self.page.on('request', lambda request: self._note(request, address))
     self.page.goto(address + fragment)
     self.rest()
 
-  def _note(self, url, address):
+  def _note(self, request, address):
+    url = request.url
+    if request.method != 'GET':
+      self.sent.append(url)
     if not url.startswith((address, 'data:', f'blob:{address}', address.replace('http', 'ws'))):
       self.foreign.append(url)
 

@@ -1,20 +1,11 @@
-/** Files of the page: graphs, and the runtime that runs them, compiled while it arrives. */
+/** Files of the page, compressed: graphs, and the runtime that runs them, compiled while it arrives. */
 
 function missing(address, response) {
   return new Error(`${address} is missing (${response.status}); build the page again`);
 }
 
-/** Bytes of a file. */
-export async function fetchBytes(address) {
-  const response = await fetch(address);
-  if (!response.ok) {
-    throw missing(address, response);
-  }
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-/** WebAssembly of a compressed file, compiled once, for all workers; whether or not the server has uncompressed it on the way. */
-export async function compile(address) {
+/** What is in a compressed file, as it arrives, whether or not the server has uncompressed it on the way. @returns {Promise<ReadableStream>} */
+async function open(address) {
   const response = await fetch(address);
   if (!response.ok) {
     throw missing(address, response);
@@ -33,6 +24,15 @@ export async function compile(address) {
     },
     cancel: (reason) => reader.cancel(reason)});
   const isCompressed = first[0] === 0x1f && first[1] === 0x8b;
-  const code = isCompressed ? stream.pipeThrough(new DecompressionStream('gzip')) : stream;
-  return WebAssembly.compileStreaming(new Response(code, {headers: {'Content-Type': 'application/wasm'}}));
+  return isCompressed ? stream.pipeThrough(new DecompressionStream('gzip')) : stream;
+}
+
+/** Bytes of a compressed file. */
+export async function fetchBytes(address) {
+  return new Uint8Array(await new Response(await open(address)).arrayBuffer());
+}
+
+/** WebAssembly of a compressed file, compiled once, for all workers. */
+export async function compile(address) {
+  return WebAssembly.compileStreaming(new Response(await open(address), {headers: {'Content-Type': 'application/wasm'}}));
 }

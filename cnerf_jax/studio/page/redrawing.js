@@ -6,6 +6,8 @@
  * latents (presence, shape, texture) in steps of a standard deviation, 16 bits each.
  */
 
+import {fetchBytes} from './files.js';
+import {Gaussian} from './gaussian.js';
 import {normalAbove, normals} from './random.js';
 
 const STEPS = 4096;
@@ -46,16 +48,19 @@ export class Redrawing {
   #drawn = new Map();
   #styles = new Map();
 
+  #gaussian;
+
   constructor(model, renderer) {
     this.#model = model;
     this.#renderer = renderer;
+    this.#gaussian = fetchBytes('models/factor.bin.gz').then(({buffer}) => new Gaussian(model.regionalLatents.mean, new Float32Array(buffer)));
+    this.#gaussian.catch(() => {});  // said by whoever needs it
   }
 
   /** Latents of a seed's person. */
   drawn(seed) {
     if (!this.#drawn.has(seed)) {
-      const z = normals(seed, this.#model.latentDim);
-      this.#drawn.set(seed, this.#renderer.run('draw_regions', {z: {data: z, shape: [z.length]}}).then(({drawn}) => drawn));
+      this.#drawn.set(seed, this.#gaussian.then((gaussian) => gaussian.draw(normals(seed, this.#model.latentDim))));
     }
     return this.#drawn.get(seed);
   }
@@ -68,7 +73,7 @@ export class Redrawing {
       decode(code, region, this.#model).forEach((x, n) => {
         drawn[coordinates(region, this.#model)[n]] = x;
       });
-      this.#styles.set(key, this.#renderer.run('styles_of_draw', {drawn: {data: drawn, shape: [drawn.length]}}).then(({styles}) => styles));
+      this.#styles.set(key, this.#renderer.stylesOf(drawn));
     }
     return this.#styles.get(key);
   }
@@ -101,24 +106,15 @@ export class Redrawing {
   /** The code of a region drawn anew, given all others of a recipe, and that the region is there. @param {number} seed of the draw */
   async draw(recipe, region, seed) {
     const {mean, threshold, presenceStd, carry} = this.#model.regionalLatents;
-    const drawn = await this.drawnOf(recipe);
-    const redrawn = await this.#redraw(drawn, await this.drawn(seed), region);
+    const [drawn, gaussian, part] = [await this.drawnOf(recipe), await this.#gaussian, coordinates(region, this.#model)];
+    const redrawn = gaussian.redraw(part, drawn, await this.drawn(seed));
     if (redrawn[region] <= threshold[region]) {
-      const [expected, std] = [(await this.#redraw(drawn, Float32Array.from(mean), region))[region], presenceStd[region]];
+      const [expected, std] = [gaussian.redraw(part, drawn, Float32Array.from(mean))[region], presenceStd[region]];
       const change = expected + std * normalAbove((threshold[region] - expected) / std, seed) - redrawn[region];
-      coordinates(region, this.#model).forEach((i) => {
+      part.forEach((i) => {
         redrawn[i] += change * carry[i];
       });
     }
     return encode(redrawn, region, this.#model);
-  }
-
-  async #redraw(drawn, anybody, region) {
-    const isKnown = new Float32Array(drawn.length).fill(1);
-    coordinates(region, this.#model).forEach((i) => {
-      isKnown[i] = 0;
-    });
-    const inputs = Object.entries({drawn, anybody, is_known: isKnown}).map(([name, data]) => [name, {data, shape: [data.length]}]);
-    return (await this.#renderer.run('redraw', Object.fromEntries(inputs))).redrawn;
   }
 }

@@ -88,7 +88,7 @@ export class Renderer {
   /** Starts so many workers; what the first picture needs, and nothing else, is fetched and compiled, all at once. */
   async #start(backend, count) {
     this.backend = backend;
-    const mapping = this.redrawing ? ['draw_regions', 'styles_of_draw'] : ['mapping'];
+    const mapping = this.redrawing ? ['styles_of_draw'] : ['mapping'];
     const needed = [...mapping, 'field', this.#marchOf(this.#model.sizes.coarse)];
     const module = compile(`runtime/${backend}/runtime.wasm.gz`);
     module.then(() => performance.mark('runtime compiled'), () => {});
@@ -103,7 +103,7 @@ export class Renderer {
   /** Bytes of a graph, fetched once. */
   #graph(name) {
     if (!this.#graphs.has(name)) {
-      const bytes = fetchBytes(`models/${name}.onnx`);
+      const bytes = fetchBytes(`models/${name}.onnx.gz`);
       this.#graphs.set(name, bytes);
       bytes.catch(() => this.#graphs.delete(name));  // a network may come back
     }
@@ -189,12 +189,26 @@ export class Renderer {
   }
 
   async #map(seed) {
-    if (this.redrawing) {
-      const drawn = await this.redrawing.drawn(seed);
-      return (await this.run('styles_of_draw', {drawn: {data: drawn, shape: [drawn.length]}})).styles;
-    }
-    const z = normals(seed, this.#model.latentDim);
-    return (await this.run('mapping', {z: {data: z, shape: [1, z.length]}})).styles;
+    return this.stylesOf(this.redrawing ? await this.redrawing.drawn(seed) : normals(seed, this.#model.latentDim));
+  }
+
+  /** Styles [classes, 2, styleDim] of latents: drawn ones where regions have their own, else z. */
+  async stylesOf(latents) {
+    const [graph, inputs] = this.redrawing
+      ? ['styles_of_draw', {drawn: {data: latents, shape: [latents.length]}}] : ['mapping', {z: {data: latents, shape: [1, latents.length]}}];
+    return (await this.run(graph, inputs)).styles;
+  }
+
+  /**
+   * The person of a photograph, as the encoder guesses.
+   * @param {Float32Array} photograph [photographSide, photographSide, 3] in [-1, 1]
+   * @returns {Promise<{styles: Float32Array, azimuth: number, elevation: number}|null>} null if no face is seen
+   */
+  async findPerson(photograph) {
+    const side = this.#model.photographSide;
+    const {latents, viewpoint, confidence} = await this.run('photograph', {photograph: {data: photograph, shape: [side, side, 3]}});
+    const [azimuth, elevation] = viewpoint;
+    return confidence[0] > 0 ? {styles: await this.stylesOf(latents), azimuth, elevation} : null;
   }
 
   /**

@@ -67,7 +67,7 @@ def test_trained_by_the_command_it_parses_others(trained):
 def test_a_mirrored_photograph_has_the_mirrored_map():
   """Protects left and right: with the shipped parameters, exactly, whatever the picture shows."""
   image, _ = portraits(1)
-  logits = parsing.logits(parsing.load()._params, jnp.concatenate([jnp.asarray(image), jnp.asarray(image)[:, :, ::-1]]) / 127.5 - 1)
+  logits = parsing.logits(parsing.load().params, jnp.concatenate([jnp.asarray(image), jnp.asarray(image)[:, :, ::-1]]) / 127.5 - 1)
   other_side = vocabularies.CELEBAMASK_HQ.mirrored()
   np.testing.assert_allclose(logits[1], logits[0][:, ::-1][..., other_side], atol=1e-4)
 
