@@ -9,14 +9,13 @@ that the backdrop shows the background alone; a class that the picture needs mus
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from cnerf_jax import semantics
 
-
-def backdrop_loss(unstopped_mask: Float[Array, '*rays classes']) -> Float[Array, '']:
+def backdrop_loss(unstopped_mask: Float[Array, '*rays classes'], *, background: int) -> Float[Array, '']:
   """Mean over rays of what the last sample shows of all classes but the background, unweighted; in [0, 1] under softmax fusion.
 
   Args:
     unstopped_mask: weight of the last sample times its mask (`Rendering.unstopped_mask`).
+    background: which class may be there.
   """
   classes = jnp.arange(unstopped_mask.shape[-1])
-  return jnp.mean(jnp.sum(jnp.where(classes == semantics.SemanticClass.BACKGROUND, 0, unstopped_mask), axis=-1))
+  return jnp.mean(jnp.sum(jnp.where(classes == background, 0, unstopped_mask), axis=-1))

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from cnerf_jax import camera as camera_lib
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
+from cnerf_jax import semantics
 from cnerf_jax.losses import backdrop
 from cnerf_jax.losses import eikonal
 from cnerf_jax.losses import minimal_surface
@@ -82,7 +83,7 @@ def render_pixels(
       semantic_mask=rendering.semantic_mask,
       eikonal_loss=eikonal_loss,
       minimal_surface_loss=minimal_surface_loss,
-      backdrop_loss=backdrop.backdrop_loss(rendering.unstopped_mask))
+      backdrop_loss=backdrop.backdrop_loss(rendering.unstopped_mask, background=semantics.SemanticClass.BACKGROUND))
 
 
 def as_images(pixels: Pixels, image_size: int) -> Pixels:

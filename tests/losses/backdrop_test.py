@@ -35,12 +35,12 @@ def render(inside, backdrop_mask):
 
 
 def loss_behind(inside, backdrop_mask):
-  return backdrop.backdrop_loss(render(inside, backdrop_mask).unstopped_mask)
+  return backdrop.backdrop_loss(render(inside, backdrop_mask).unstopped_mask, background=0)
 
 
 def test_is_what_the_last_sample_shows_of_other_classes_than_the_background():
   unstopped = jnp.array([[0.5, 0.1, 0.2], [0.0, 0.0, 0.0], [0.0, 0.6, 0.0]])
-  np.testing.assert_allclose(backdrop.backdrop_loss(unstopped), (0.3 + 0 + 0.6) / 3, rtol=1e-6)
+  np.testing.assert_allclose(backdrop.backdrop_loss(unstopped, background=0), (0.3 + 0 + 0.6) / 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize('inside, backdrop_mask, expected', [

@@ -172,7 +172,7 @@ def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch)
     flat = lambda x: x.reshape(x.shape[0], -1, x.shape[-1])
     image, mask = rays_lib.take_pixels((flat(batch['image']), flat(batch['semantic_mask'])), pixels)
     chex.assert_trees_all_equal(viewpoint, batch['viewpoint'])
-    return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0))
+    return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0), jnp.float32(0))
 
   monkeypatch.setattr(pixels_lib, 'render_pixels', render_perfectly)
   encoder_params = tiny.fill(jax.eval_shape(
@@ -263,7 +263,7 @@ def test_rare_classes_count_more(monkeypatch):
     def render(generator, params, styles, viewpoint, jitter, eikonal_indices, *, pixels, **settings):
       image = jnp.zeros((*pixels.shape, 3)).at[3].set(1.0)  # only the last portrait is wrong, by 1 in each colour
       mask = rays_lib.take_pixels((jnp.asarray(batch['semantic_mask']).reshape(4, 16, -1),), pixels)[0]
-      return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0))
+      return pixels_lib.Pixels(image, mask, jnp.float32(0), jnp.float32(0), jnp.float32(0))
 
     monkeypatch.setattr(pixels_lib, 'render_pixels', render)
     encoder_params = tiny.fill(jax.eval_shape(
