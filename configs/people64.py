@@ -2,9 +2,9 @@
 
   python main.py --config=configs/people64.py --workdir=DIR
 
-Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 after 40 adversarial steps (40 minutes on two busy cores; shipped as
-`pretrained/people64.npz`) reached 8 of 9 bars: images .13, masks .13 (missed), agreement .81, azimuth .96, elevation .80, relief .84 of the
-true one. Its end has not been trained.
+Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 (44 minutes on two busy cores; shipped as `pretrained/people64.npz`)
+reached 7 of 9 bars: images .12, masks .14 (missed), agreement .81, azimuth .97, elevation .83, relief .72 of the true one, hair and necks
+with a surface; the agreement of rare classes is missed too.
 
 The parameters stay below 3 MB in one file with those of the encoder (`cnerf_jax.pretrained.save`,
 compact: 2.5 MB; docs/people.md).
