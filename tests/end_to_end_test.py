@@ -74,7 +74,7 @@ def test_run_leaves_its_papers(whole):
   assert {path.name for path in (workdir / 'sheets').glob('*.png')} >= {f'samples_{STEPS:07d}.png', f'classes_{STEPS:07d}.png'}
   assert (workdir / 'losses.png').read_bytes().startswith(b'\x89PNG')
   geometry = json.loads((workdir / 'scores.json').read_text())['latest']['geometry']
-  assert set(geometry) == {'classes', 'relief', 'behind', 'in_order', 'fog', 'fog_of_relief', 'opacity', 'verdict'}
+  assert set(geometry) == {'classes', 'relief', 'behind', 'in_order', 'fog', 'fog_of_relief', 'opacity', 'opacities', 'verdict'}
   depths = [depth for depth in geometry['classes'].values() if depth is not None]  # so few steps don't show all classes
   assert depths and 0.88 <= min(depths) <= max(depths) <= 1.12
   assert 'geometry at step 0: relief ' in done.stdout + done.stderr

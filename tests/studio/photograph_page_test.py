@@ -1,6 +1,7 @@
 """Photographs on the static page: found in the browser, by the encoder alone; what goes wrong is said in one line."""
 
 import io
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,8 @@ import visiting
 from cnerf_jax import camera
 from cnerf_jax import pretrained
 from cnerf_jax.semantics import SemanticClass
+
+PEOPLE64 = pathlib.Path(__file__).parents[2] / 'pretrained' / 'people64.npz'
 
 VIEW = (0.3, 0.1)
 
@@ -26,8 +29,7 @@ def as_file(image, name='portrait.png'):
 @pytest.fixture(scope='module')
 def portrait(reader):
   """Somebody of the shipped model, seen from a side, at the size of the readers."""
-  from conftest import PRETRAINED  # pylint: disable=g-import-not-at-top
-  model = pretrained.load(PRETRAINED / 'people64.npz')
+  model = pretrained.load(PEOPLE64)
   styles = model.draw_styles(jax.random.key(4), 1, truncation=0.8)
   drawn = jax.jit(lambda styles: model.render(styles, camera.orbit(*VIEW), image_size=128).rgb[0])(styles)
   image = Image.fromarray(np.uint8(127.5 * (np.clip(drawn, -1, 1) + 1)))
