@@ -5,8 +5,9 @@ look at would tell. Two measurements do, both of the expected depth of a class's
 over what lies behind them.
 
 `measure` needs no truth, and so works for photographs: seen from the front, noses lie before eyes and eyes before ears, a surface is
-thin along the ray, and hair, ears and neck stop it, rather than being painted on what lies behind everything. Its `relief` is how far the nose stands before the ears, or before the hair where hardly any ear is seen. A head as
-wide as those of the data sets has about .088 (camera distance 1); what is known to be wrong had -.025 (hollow) and .021 to .027 (flat).
+thin along the ray, and hair, ears and neck stop it, rather than being painted on what lies behind everything. Its `relief` is how far
+the nose stands before the ears, or before the hair where hardly any ear is seen. A head as wide as those of the data sets has about .088
+(camera distance 1); what is known to be wrong had -.025 (hollow) and .021 to .027 (flat).
 
 `relief` compares with real people where their depth is known: the slope of the fake depths over the real ones is 1 where the relief is
 true, near 0 where the head is flat, and negative where it is hollow.
@@ -109,7 +110,8 @@ def diagnose(
   """One word for a head's shape, the gravest first.
 
   `hollow`: the nose lies behind the ears, or the hair; `fog`: the surface is so wide, or lets so much through, that depths are those of a
-  cloud (which looks flat too, but is mended otherwise); `painted`: hair, ears or neck have no surface; `flat`: a painted board, of less than about half a head's relief; else `sound`.
+  cloud (which looks flat too, but is mended otherwise); `painted`: hair, ears or neck have no surface; `flat`: a painted board, of less than
+  about half a head's relief; else `sound`.
 
   Args:
     relief: how far the nose stands before what is `behind`, world units.

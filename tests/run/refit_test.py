@@ -94,7 +94,8 @@ def make_run(**changes):
   config = make_config(**changes)
   players = players_lib.make_players(config)
   result = vae_pretraining.initialise(
-      jax.random.key(0), players, tiny.make_params(players.generator), config, Batches(config.batch_size), sharding.make_mesh(jax.devices()[:1]))
+      jax.random.key(0), players, tiny.make_params(players.generator), config, Batches(config.batch_size),
+      sharding.make_mesh(jax.devices()[:1]))
   result = jax.device_get(result)
   draw = np.random.default_rng(1)
   fixed = ('mean', 'factor', 'threshold')  # what the adversarial training doesn't move

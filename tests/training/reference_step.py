@@ -144,12 +144,13 @@ def render(config, players, params, draw, size):
   rendering = volume_rendering.render_rays(field, rays, distances)
   points = volume_rendering.sample_points(rays, distances).reshape(len(choice), -1, 3)
   chosen = jnp.take_along_axis(points, draw.eikonal_indices[..., None], axis=1)
+  masks = field.query(volume_rendering.sample_points(rays, distances), rays.viewdirs).mask_scores
   image = lambda x: jax.image.resize(
       x.reshape(x.shape[0], size, size, -1), (x.shape[0], config.image_size, config.image_size, x.shape[-1]), 'bilinear')
   return dict(
       image=image(rendering.rgb), semantic_mask=image(rendering.semantic_mask),
       eikonal=eikonal.eikonal_loss(field.sdf, chosen), minimal_surface=minimal_surface.minimal_surface_loss(rendering.sdf),
-      backdrop=jnp.mean(rendering.last_weight * (1 - field.query(volume_rendering.sample_points(rays, distances), rays.viewdirs).mask_scores[:, :, -1, 0])))
+      backdrop=jnp.mean(rendering.last_weight * (1 - masks[:, :, -1, 0])))
 
 
 def low_pass(image, size):
