@@ -2,7 +2,7 @@
 
   python main.py --config=configs/people64.py --workdir=DIR
 
-Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 (44 minutes on two busy cores; shipped as `pretrained/people64.npz`)
+Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 (52 minutes on two busy cores; shipped as `pretrained/people64.npz`)
 reached 7 of 9 bars: images .12, masks .14 (missed), agreement .81, azimuth .97, elevation .83, relief .72 of the true one, hair and necks
 with a surface; the agreement of rare classes is missed too.
 

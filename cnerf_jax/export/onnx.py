@@ -6,7 +6,7 @@
 and the two halves of render, for a viewer that draws one portrait from many sides: `field` conditions the networks on styles, once an
 edit; `march` follows a number of rays of any camera through them, without parameters of its own but the heads, and `signed_distance` and
 `shade` ask them for a surface and its colours. Of regional latents also the
-two halves of mapping, `draw_regions` and `styles_of_draw`, and between them `redraw`: a region drawn anew, given all others. All float32.
+second half of mapping, `styles_of_draw`: the first is a product with one matrix. All float32.
 `save` writes them to files. Random people need the latents of `Model.draw_styles`: z ~ N(0, I).
 """
 
@@ -26,11 +26,8 @@ from cnerf_jax import pretrained
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
 from cnerf_jax.export import onnx_graph
-from cnerf_jax.models import regional_mapping
 from cnerf_jax.persistence import atomic_files
 from cnerf_jax.rendering import volume_rendering
-
-_ONE_LATENT = 'this model has one latent for all classes (generator.region_dim 0), none for each; use `mapping`'
 
 
 def mapping(model: pretrained.Model, *, batch: int = 1) -> onnx.ModelProto:
@@ -39,24 +36,14 @@ def mapping(model: pretrained.Model, *, batch: int = 1) -> onnx.ModelProto:
   return _convert(lambda z: {'styles': model.map_latents(z)}, {'z': z})
 
 
-def draw_regions(model: pretrained.Model) -> onnx.ModelProto:
-  """z [latent_dim] of a model with regional latents → drawn [latent_dim], its (u, e) (`regional_mapping`)."""
-  return _convert(lambda z: {'drawn': _regional(model, z, 'draw_regions')}, {'z': _latents(model)})
-
-
 def styles_of_draw(model: pretrained.Model) -> onnx.ModelProto:
-  """drawn [latent_dim] of `draw_regions` → styles [classes, 2, style_dim]."""
-  return _convert(lambda drawn: {'styles': _regional(model, drawn, 'styles_of_draw')}, {'drawn': _latents(model)})
-
-
-def redraw(model: pretrained.Model) -> onnx.ModelProto:
-  """drawn, anybody and is_known, each [latent_dim] → redrawn [latent_dim]: `regional_mapping.redraw`."""
-  if not model.generator.region_dim:
-    raise ValueError(_ONE_LATENT)
-  gain = regional_mapping.given_others(model.params['params']['mapping']['factor'], model.generator.num_classes).gain
+  """drawn [latent_dim], the (u, e) of a model with regional latents (`regional_mapping`) → styles [classes, 2, style_dim]."""
+  generator = model.generator
+  if not generator.region_dim:
+    raise ValueError('this model has one latent for all classes (generator.region_dim 0), none for each; use `mapping`')
   return _convert(
-      lambda *arrays: {'redrawn': regional_mapping.redraw(gain, *arrays)},
-      {name: _latents(model) for name in ('drawn', 'anybody', 'is_known')})
+      lambda drawn: {'styles': generator.apply(model.params, drawn, method='styles_of_draw')},
+      {'drawn': jax.ShapeDtypeStruct((generator.latent_dim,), jnp.float32)})
 
 
 def render(
@@ -166,16 +153,6 @@ def _of_field(model: pretrained.Model, function: Callable, inputs, **options) ->
 def save(path: str | os.PathLike, graph: onnx.ModelProto) -> None:
   """Writes a graph to a file; OSError in one line if it can't be written."""
   atomic_files.write_bytes(pathlib.Path(path), graph.SerializeToString())
-
-
-def _latents(model: pretrained.Model) -> jax.ShapeDtypeStruct:
-  return jax.ShapeDtypeStruct((model.generator.latent_dim,), jnp.float32)
-
-
-def _regional(model: pretrained.Model, array, method: str):
-  if not model.generator.region_dim:
-    raise ValueError(_ONE_LATENT)
-  return model.generator.apply(model.params, array, method=method)
 
 
 def _styles(model: pretrained.Model, batch: int) -> jax.ShapeDtypeStruct:

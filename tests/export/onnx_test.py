@@ -15,7 +15,6 @@ onnxruntime = pytest.importorskip('onnxruntime', reason="no onnxruntime; pip ins
 
 from cnerf_jax.export import onnx as onnx_export  # noqa: E402
 from cnerf_jax.export import onnx_graph  # noqa: E402
-from cnerf_jax.models import regional_mapping  # noqa: E402
 from cnerf_jax.models import sine  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
@@ -80,24 +79,18 @@ def test_field_and_march_are_render_in_two_halves(kind):
       np.testing.assert_allclose(drawn, np.reshape(getattr(expected, name)[0], drawn.shape), atol=tolerance, err_msg=name)
 
 
-def test_a_region_is_redrawn_as_in_jax():
-  """Protects viewers of regional latents: both halves of mapping are mapping, and between them one class is drawn anew, given the others."""
+def test_the_second_half_of_mapping_is_that_of_jax():
+  """Protects viewers that draw regional latents themselves: their styles are those of the whole mapping; one latent for all is refused."""
   model = make_model(**KINDS['regional latents, masked residuals'])
-  num_classes, width = model.generator.num_classes, model.generator.latent_dim
+  width = model.generator.latent_dim
   mapping = model.params['params']['mapping']
   mapping['factor'] = jnp.asarray(np.tril(np.random.default_rng(0).standard_normal((width, width))) + 3 * np.eye(width), jnp.float32)
-  z = np.asarray(jax.random.normal(jax.random.key(3), (2, width)))
-  drawn, anybody = (run(onnx_export.draw_regions(model), z=one)['drawn'] for one in z)
-  np.testing.assert_allclose(drawn, mapping['mean'] + mapping['factor'] @ z[0], rtol=1e-4, atol=1e-4)
+  z = np.asarray(jax.random.normal(jax.random.key(3), (width,)))
+  drawn = np.asarray(mapping['mean'] + mapping['factor'] @ z)
   styles = run(onnx_export.styles_of_draw(model), drawn=drawn)['styles']
-  np.testing.assert_allclose(styles, model.map_latents(z[0]), atol=1e-4)
-  is_known = np.float32(regional_mapping.class_of_coordinates(num_classes, model.generator.region_dim) != 1)
-  gain = regional_mapping.given_others(mapping['factor'], num_classes).gain
-  redrawn = run(onnx_export.redraw(model), drawn=drawn, anybody=anybody, is_known=is_known)['redrawn']
-  np.testing.assert_allclose(redrawn, regional_mapping.redraw(gain, drawn, anybody, is_known), rtol=1e-4, atol=1e-4)
-  assert np.abs(redrawn - anybody)[is_known == 0].max() > 0.01, 'the others say nothing'
+  np.testing.assert_allclose(styles, model.map_latents(z), atol=1e-4)
   with pytest.raises(ValueError, match='one latent for all classes'):
-    onnx_export.redraw(make_model(**KINDS['default']))
+    onnx_export.styles_of_draw(make_model(**KINDS['default']))
 
 
 def test_chunks_are_a_scan():
