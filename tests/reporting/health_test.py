@@ -66,7 +66,7 @@ def test_signs_of_failure(change, words, first_told):
 
 @pytest.mark.parametrize('verdict, words', [
     ('hollow', ('noses lie behind ears', '--viewpoints')), ('flat', ('painted board', 'view direction')),
-    ('fog', ('fog', 'density_beta', 'num_samples'))])
+    ('fog', ('fog', 'density_beta', 'num_samples')), ('painted', ('hair', 'backdrop', 'loss_weights.generator.backdrop'))])
 def test_heads_of_a_wrong_shape_are_told_once(verdict, words):
   """Protects from right pictures of wrong heads: what is wrong and what to do, in one line, once, restarts included."""
   state, (warning,) = health.examine_geometry(verdict, health.HealthState(), step=100)

@@ -186,6 +186,27 @@ def test_reconstructed_pixels_are_held_against_the_same_real_pixels(monkeypatch)
   chex.assert_shape(seen, (config.batch_size, config.vae_pretraining.rays_per_portrait))
 
 
+@pytest.mark.parametrize('term', ['eikonal', 'minimal_surface', 'backdrop'])
+def test_geometry_losses_count_with_their_weights(monkeypatch, term):
+  """Protects the surface from the first step on: what the rendering says of it is in the loss, times the weight of the config."""
+  losses = {}
+  for weight in (0.0, 0.5):
+    config = _config(vae_pretraining__num_steps=1, **{f'loss_weights__generator__{term}': weight})
+    players, _, state = tiny.make_run(config)
+    batch = tiny.make_batch(config)
+
+    def render(generator, params, styles, viewpoint, jitter, eikonal_indices, *, pixels, **settings):
+      found = dict.fromkeys(('eikonal_loss', 'minimal_surface_loss', 'backdrop_loss'), jnp.float32(0)) | {f'{term}_loss': jnp.float32(3)}
+      return pixels_lib.Pixels(jnp.zeros((*pixels.shape, 3)), jnp.full((*pixels.shape, tiny.NUM_CLASSES), 1 / tiny.NUM_CLASSES), **found)
+
+    monkeypatch.setattr(pixels_lib, 'render_pixels', render)
+    encoder_params = tiny.fill(jax.eval_shape(
+        vae_pretraining.make_encoder(players, config).init, jax.random.key(0), batch['image'], batch['semantic_mask']))
+    loss = vae_pretraining.make_loss(players, config)(batch, jax.random.key(0), jnp.int32(0))
+    losses[weight], _ = loss((state.generator_params, encoder_params))
+  np.testing.assert_allclose(losses[0.5] - losses[0.0], 0.5 * 3, rtol=1e-4)
+
+
 def test_reconstructed_pixels_are_those_of_the_image(monkeypatch):
   """Protects the pairing of rays and real pixels: pixel i of a reconstructed portrait is pixel i of the rendered image."""
   config = _config()
