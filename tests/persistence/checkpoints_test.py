@@ -81,7 +81,8 @@ def run(saved, tmp_path):
 
 
 def warnings(caplog):
-  return [record.getMessage() for record in caplog.records if record.levelno >= python_logging.WARNING]
+  # Ours alone: asyncio tells of tasks that orbax abandoned on a damaged step, whenever they are collected.
+  return [record.getMessage() for record in caplog.records if record.name == 'absl' and record.levelno >= python_logging.WARNING]
 
 
 def test_roundtrip(saved):
