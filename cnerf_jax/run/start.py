@@ -23,6 +23,7 @@ from cnerf_jax.run import evaluator as evaluator_lib
 from cnerf_jax.run import plan
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import sharding
+from cnerf_jax.training import sharpening
 from cnerf_jax.training import sphere_init
 from cnerf_jax.training import train_state
 from cnerf_jax.training import vae_pretraining
@@ -105,6 +106,7 @@ def _create(config, players, optimizers, iterator, mesh, workdir):
           sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
   if config.vae_pretraining.num_steps:
     params = _pretrain(pretraining_key, players, params, config, iterator, mesh, workdir)
+    params = sharpening.sharpen(params, **config.vae_pretraining.sharpen)
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
   return sharding.replicate(state, mesh), untrained

@@ -23,15 +23,16 @@ from cnerf_jax.reporting import progress
 from cnerf_jax.run import evaluator
 from cnerf_jax.run import start
 from cnerf_jax.training import sharding
+from cnerf_jax.training import sharpening
 from cnerf_jax.training import vae_pretraining
 
 pytestmark = pytest.mark.usefixtures('quick_compilation')
 
 
-def make_config(viewpoints):
+def make_config(viewpoints, **changes):
   return tiny.make_config(
       vae_pretraining__num_steps=20, vae_pretraining__batches_per_step=1, vae_pretraining__rays_per_portrait=8, vae_pretraining__num_encoded=12,
-      vae_pretraining__viewpoints=viewpoints, sphere__num_steps=0, checkpoint_every=10)
+      vae_pretraining__viewpoints=viewpoints, sphere__num_steps=0, checkpoint_every=10, **changes)
 
 
 @pytest.fixture
@@ -140,3 +141,15 @@ def test_heads_are_judged_by_their_own_depths(monkeypatch):
   assert not start._is_hollow(players, 1.0, config) and start._is_hollow(players, -1.0, config)
   monkeypatch.setattr(geometry, 'has_face', lambda class_set: False)
   assert not start._is_hollow(players, -1.0, config)
+
+
+def test_sharpened_once_pretraining_is_done(verdicts, pretrainings, tmp_path):
+  """Protects the place of sharpening: after pretraining, generator and average alike, once; a run that goes on is not sharpened again."""
+  verdicts += [False, False]
+  soft = begin(make_config('known'), tmp_path / 'soft')
+  config = make_config('known', vae_pretraining__sharpen__masks=2.0, vae_pretraining__sharpen__surfaces=1.5)
+  sharp = begin(config, tmp_path / 'sharp')
+  expected = jax.device_get(sharpening.sharpen(soft.generator_params, masks=2.0, surfaces=1.5))
+  for params in (sharp.generator_params, sharp.ema_params, begin(config, tmp_path / 'sharp').generator_params):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(params), expected)
+  assert len(pretrainings) == 2
