@@ -22,6 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.prior_weight = 0.0003
   config.vae_pretraining.free_nats = 1.0
   config.vae_pretraining.rays_of_classes = 0.5
+  config.vae_pretraining.sharpen = dict(masks=2.0, surfaces=1.4)
   config.vae_pretraining.refit_steps = 300
   config.optimizer.generator = 2e-5
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)
@@ -29,4 +30,34 @@ def get_config() -> ml_collections.ConfigDict:
   config.loss_weights.generator.adversarial_semantic = 0.0
   config.loss_weights.generator.semantic_class = 0.0
   config.class_draw = 'own'
+  return config.lock()
+
+
+def at_32x32() -> ml_collections.ConfigDict:
+  """The recipe at sizes for two CPU cores: what dolls and photographs at 32x32 share."""
+  config = get_config().unlock()
+  config.batch_size = 8
+  config.image_size = 32
+  config.num_samples = 8
+
+  config.generator.style_dim = 32
+  config.generator.width = 32
+  config.generator.gamma_offset = 15.0
+  config.global_discriminator.channels = (16, 32, 64, 64, 64)
+  config.semantic_discriminator.channels = (16, 32, 64, 64)
+  config.semantic_discriminator.head_width = 64
+
+  config.vae_pretraining.rays_per_portrait = 64
+  config.r1_fraction = 0.5
+  config.eikonal_fraction = 1 / 16
+
+  config.optimizer.generator_warmup_steps = 50
+  config.optimizer.decay_from = 0.7
+
+  config.report_every = 20
+  config.sheet_every = 100
+  config.evaluation.num_oracle_images = 4_000
+  config.evaluation.num_edited_people = 8
+  config.evaluation.oracle.steps = 400
+  config.checkpoint_every = 100
   return config.lock()
