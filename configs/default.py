@@ -89,10 +89,7 @@ FIELDS: fields.Table = dict(
             0.0, 'divergence that the latents of a class and kind, or the one latent of all, have for nothing, nats', least=0),
         warmup_steps=whole(0, 'over which both learning rates rise from zero'),
         num_encoded=whole(4096, 'portraits whose latents give the Gaussian that is folded into the mapping network', least=2),
-        sharpen=dict(  # at its end, see cnerf_jax/training/sharpening.py
-            masks=number(1.0, 'factor on mask scores; above 1: steeper borders', above=0),
-            surfaces=number(1.0, 'factor by which surfaces are thinner', above=0),
-        ),
+        sharpen_masks=number(1.0, 'factor on mask scores at its end; above 1: steeper borders (cnerf_jax/training/sharpening.py)', above=0),
         refit_steps=whole(0, 'after the adversarial training, in which the encoder alone learns to redraw portraits by its generator'),
         b1=number(0.9, 'of Adam', least=0, below=1),
         b2=number(0.99, 'of Adam', least=0, below=1),

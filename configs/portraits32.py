@@ -22,5 +22,5 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.refit_steps = 40  # some seconds
   # dolls are seen from far to the side, and keep their hair without; sharpened, their noses and mouths no longer fit their masks
   config.loss_weights.generator.backdrop = 0.0
-  config.vae_pretraining.sharpen = dict(masks=1.0, surfaces=1.0)
+  config.vae_pretraining.sharpen_masks = 1.0
   return config.lock()

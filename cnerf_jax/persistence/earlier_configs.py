@@ -25,7 +25,7 @@ _YOUNGER = {
     'camera': {'elevation_mean': 0.0, 'from_data': False},
     'vae_pretraining': {'viewpoints': 'known', 'viewpoint_weight': 10.0, 'spread_weight': 1.0, 'mirror_latents': 'guessed',
                         'rare_weight_power': 0.0, 'warmup_steps': 0, 'rays_of_classes': 0.0, 'free_nats': 0.0, 'refit_steps': 0,
-                        'sharpen': {'masks': 1.0, 'surfaces': 1.0}},
+                        'sharpen_masks': 1.0},
     'generator': {'view_dependence': 'all', 'region_dim': 0, 'residual_fusion': 'sum'},
     'semantic_discriminator': {'kind': 'recommended'},
     'loss_weights': {'generator': {'backdrop': 0.0}},

@@ -106,7 +106,7 @@ def _create(config, players, optimizers, iterator, mesh, workdir):
           sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
   if config.vae_pretraining.num_steps:
     params = _pretrain(pretraining_key, players, params, config, iterator, mesh, workdir)
-    params = sharpening.sharpen(params, **config.vae_pretraining.sharpen)
+    params = sharpening.sharpen_masks(params, config.vae_pretraining.sharpen_masks)
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
   return sharding.replicate(state, mesh), untrained

@@ -59,7 +59,7 @@ def test_good_configs_are_accepted():
     (dict(semantic_discriminator__channels=(8, 8)), r'semantic_discriminator.channels \(8, 8\) must be 1 widths for image_size 4'),
     (dict(vae_pretraining__num_steps=3, vae_pretraining__batches_per_step=0), 'vae_pretraining.batches_per_step 0'),
     (dict(vae_pretraining__refit_steps=-1), 'vae_pretraining.refit_steps -1 must be a whole number of at least 0'),
-    (dict(vae_pretraining__sharpen__masks=0.0), 'vae_pretraining.sharpen.masks 0.0 must be a finite number, above 0'),
+    (dict(vae_pretraining__sharpen_masks=0.0), 'vae_pretraining.sharpen_masks 0.0 must be a finite number, above 0'),
     (dict(loss_weights__generator__semantic_class=0.0,
           **{f'loss_weights__semantic_discriminator__{term}': 0.0 for term in ('adversarial', 'semantic_class', 'r1_image', 'r1_mask')}),
      'loss_weights.generator.adversarial_semantic 1.0 needs a semantic discriminator that learns'),

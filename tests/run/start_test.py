@@ -147,9 +147,9 @@ def test_sharpened_once_pretraining_is_done(verdicts, pretrainings, tmp_path):
   """Protects the place of sharpening: after pretraining, generator and average alike, once; a run that goes on is not sharpened again."""
   verdicts += [False, False]
   soft = begin(make_config('known'), tmp_path / 'soft')
-  config = make_config('known', vae_pretraining__sharpen__masks=2.0, vae_pretraining__sharpen__surfaces=1.5)
+  config = make_config('known', vae_pretraining__sharpen_masks=2.0)
   sharp = begin(config, tmp_path / 'sharp')
-  expected = jax.device_get(sharpening.sharpen(soft.generator_params, masks=2.0, surfaces=1.5))
+  expected = jax.device_get(sharpening.sharpen_masks(soft.generator_params, 2.0))
   for params in (sharp.generator_params, sharp.ema_params, begin(config, tmp_path / 'sharp').generator_params):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(params), expected)
   assert len(pretrainings) == 2

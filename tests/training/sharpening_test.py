@@ -1,4 +1,4 @@
-"""Sharpening after pretraining: masks and surfaces get steeper, and nothing else changes."""
+"""Sharpening after pretraining: borders get steeper, and nothing else changes."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def answers(generator, params):
 def test_masks_are_the_softmax_of_multiplied_scores(generator, params):
   """Protects the formula: m = softmax(a s_k), of scores, colours and distances that are each class's own as before."""
   field, before = answers(generator, params)
-  sharper, after = answers(generator, sharpening.sharpen(params, masks=2.5))
+  sharper, after = answers(generator, sharpening.sharpen_masks(params, 2.5))
   np.testing.assert_array_equal(after.color_logit, before.color_logit)
   np.testing.assert_array_equal(after.residual_sdf, before.residual_sdf)
   scores = np.asarray(field.mask_sharpness * before.mask_score, np.float64)
@@ -46,23 +46,22 @@ def test_masks_are_the_softmax_of_multiplied_scores(generator, params):
   assert sharper.density_beta == field.density_beta
 
 
-def test_surfaces_are_thinner(params):
-  """Protects which way the factor goes, and that it touches nothing else."""
-  thinner = sharpening.sharpen(params, surfaces=2.0)
-  assert thinner['params']['field']['density_beta'] == params['params']['field']['density_beta'] / 2
+def test_only_mask_heads_change(params):
+  """Protects everything else: colours, distances, styles and the width of the surface."""
+  sharper = sharpening.sharpen_masks(params, 2.0)
   changed = [
-      path[-1].key for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(thinner))
+      path[-1].key for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(params), jax.tree.leaves(sharper))
       if not np.array_equal(a, b)]
-  assert changed == ['density_beta']
+  assert sorted(changed) == ['mask_bias', 'mask_kernel']
 
 
-def test_factors_of_one_change_nothing(params):
+def test_a_factor_of_one_changes_nothing(params):
   """Protects runs that don't ask for it."""
-  assert sharpening.sharpen(params) is params
+  assert sharpening.sharpen_masks(params, 1.0) is params
 
 
-@pytest.mark.parametrize('factors, message', [({'masks': 0.0}, 'masks 0.0 must be above 0'), ({'surfaces': -1.0}, 'surfaces -1.0 must be above 0')])
-def test_bad_factors(params, factors, message):
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('nan')])
+def test_bad_factors(params, factor):
   """Protects from masks that are the same everywhere."""
-  with pytest.raises(ValueError, match=message):
-    sharpening.sharpen(params, **factors)
+  with pytest.raises(ValueError, match=f'factor {factor} on mask scores must be above 0'):
+    sharpening.sharpen_masks(params, factor)
