@@ -30,8 +30,10 @@ def test_damaged_files_raise_what_is_caught(tmp_path, content):
       dict(file)
 
 
-def test_a_folder_that_is_missing_is_one_line(tmp_path):
-  """Protects from a traceback where a file can't be written."""
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+  """Protects from a traceback where a path leads through a file, and that file from being lost."""
+  (tmp_path / 'people').write_text('kept')
   with pytest.raises(OSError) as error:
-    parameter_file.write(tmp_path / 'none' / 'file.npz', {}, {})
-  assert 'file.npz' in str(error.value) and '\n' not in str(error.value)
+    parameter_file.write(tmp_path / 'people' / 'file.npz', {}, {})
+  assert 'people' in str(error.value) and '\n' not in str(error.value)
+  assert (tmp_path / 'people').read_text() == 'kept'
