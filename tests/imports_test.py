@@ -25,9 +25,12 @@ LEVELS = {
     'cnerf_jax.persistence': (),
     'cnerf_jax.published': ('cnerf_jax.models', 'cnerf_jax.published_discriminators'),
     'cnerf_jax.published_discriminators': ('cnerf_jax.models',),
+    'cnerf_jax.pretrained_model': (
+        'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics'),
+    'cnerf_jax.pretrained_encoder': ('cnerf_jax.models', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),
     'cnerf_jax.pretrained': (
-        'cnerf_jax.published', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics',
-        'cnerf_jax.persistence', 'cnerf_jax.version'),
+        'cnerf_jax.pretrained_model', 'cnerf_jax.pretrained_encoder', 'cnerf_jax.published', 'cnerf_jax.models', 'cnerf_jax.persistence',
+        'cnerf_jax.version'),
     'cnerf_jax.export': (
         'cnerf_jax.pretrained', 'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence', 'cnerf_jax.version'),

@@ -11,6 +11,7 @@ import ml_collections
 
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.run import compiled_steps
+from cnerf_jax.training import pretraining_optimizers
 from cnerf_jax.training import sharding
 from cnerf_jax.training import vae_pretraining
 
@@ -62,7 +63,7 @@ def make(
   if not settings.num_steps:
     return None
   note('compiling a step of the pretraining')
-  players, optimizers = players_lib.make_players(config), vae_pretraining.make_optimizers(config)
+  players, optimizers = players_lib.make_players(config), pretraining_optimizers.make_optimizers(config)
   create = lambda: _create(players, optimizers, config)
   num_portraits = config.batch_size * settings.batches_per_step
   carry, batch = compiled_steps.abstract(

@@ -30,6 +30,7 @@ import optax
 from cnerf_jax.models import mapping_network
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.training import optimizers as optimizers_lib
+from cnerf_jax.training import pretraining_optimizers
 from cnerf_jax.training import sharding
 from cnerf_jax.training import vae_pretraining
 
@@ -56,7 +57,7 @@ def of_encoded(
 def make_optimizer(config: ml_collections.ConfigDict) -> optax.GradientTransformation:
   """The encoder's, as in pretraining; its rate rises to `encoder_learning_rate` again, and falls to a tenth over the steps of the fit."""
   settings = config.vae_pretraining
-  return vae_pretraining.encoder_optimizer(
+  return pretraining_optimizers.encoder_optimizer(
       settings.encoder_learning_rate, num_steps=settings.refit_steps, warmup_steps=round(_RISING * settings.refit_steps))
 
 

@@ -13,7 +13,6 @@ import tiny
 from cnerf_jax import camera
 from cnerf_jax import rays as rays_lib
 from cnerf_jax import sampler
-from cnerf_jax.models import portrait_encoder
 from cnerf_jax.persistence import checkpoints
 from cnerf_jax.training import pixels as pixels_lib
 from cnerf_jax.training import sharding
@@ -228,48 +227,6 @@ def test_reconstructed_pixels_are_those_of_the_image(monkeypatch):
     np.testing.assert_allclose(getattr(some, name), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_drawn_pixels_cover_the_image():
-  """Protects the estimate of the mean over pixels: all are drawn as often, or each once where there are as many rays as pixels."""
-  masks = np.zeros((400, 4, 4, 2), np.float32)
-  drawn, rareness = vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8)
-  counts = np.bincount(np.asarray(drawn).ravel(), minlength=16)
-  assert drawn.shape == (400, 8) and counts.min() > 140 and counts.max() < 260 and (rareness == 1).all()
-  every, _ = vae_pretraining.draw_pixels(jax.random.key(0), masks[:3], num_rays=16)
-  np.testing.assert_array_equal(every, np.tile(np.arange(16), (3, 1)))
-
-
-def test_small_classes_get_their_rays():
-  """Protects eyes: each class that is shown gets as many of the rays of classes, and means weighted by rareness are means over the image."""
-  masks = np.zeros((3000, 4, 4, 3), np.float32)
-  masks[..., 0] = 1
-  masks[:, 3, 2:] = [0, 1, 0]
-  drawn, rareness = (np.asarray(x) for x in vae_pretraining.draw_pixels(jax.random.key(0), masks, num_rays=8, of_classes=0.8))
-  expected = np.full(16, 0.4 / 14)
-  expected[14:] = 0.4 / 2
-  share = np.bincount(drawn.ravel(), minlength=16) / drawn.size
-  np.testing.assert_allclose(share, expected + 0.2 / 16, rtol=0.1)
-  values = np.random.default_rng(0).normal(size=16)
-  np.testing.assert_allclose((values[drawn] * rareness).mean(), values.mean(), atol=0.03)
-  assert rareness.max() <= 5.001
-  nobody, _ = vae_pretraining.draw_pixels(jax.random.key(0), 0 * masks, num_rays=8, of_classes=0.8)
-  assert np.bincount(np.asarray(nobody).ravel(), minlength=16).min() > 0
-
-
-def test_gaussian_of_encoded_latents_holds_their_spread():
-  """Protects the diversity of drawn people: samples of the encoded Gaussians have the mean and covariance it reports."""
-  rng = np.random.default_rng(0)
-  guesses = [
-      portrait_encoder.LatentGaussian(
-          mean=rng.normal([1.0, -1.0], [2.0, 0.1], (500, 2)), log_variance=np.log(np.full((500, 2), [0.25, 1.0])))
-      for _ in range(4)]
-  mean, covariance = vae_pretraining.encoded_gaussian(
-      np.concatenate([guess.mean for guess in guesses]), np.exp(np.concatenate([guess.log_variance for guess in guesses])))
-  drawn = np.concatenate([g.mean + np.exp(g.log_variance / 2) * rng.normal(size=g.mean.shape) for g in guesses])
-  np.testing.assert_allclose(mean, drawn.mean(axis=0), atol=0.15)
-  np.testing.assert_allclose(covariance, np.cov(drawn, rowvar=False), atol=0.35)
-  np.testing.assert_allclose(np.diag(covariance), [4.25, 1.01], rtol=0.1)
-
-
 def test_rare_classes_count_more(monkeypatch):
   """Protects what few people wear: a portrait's error counts by the rarest class that it shows, and with power 0 as all others' does."""
   losses = {}
@@ -296,11 +253,3 @@ def test_rare_classes_count_more(monkeypatch):
   error = config.vae_pretraining.image_weight * 3
   np.testing.assert_allclose(losses[0.0], error / 4, rtol=1e-5)
   np.testing.assert_allclose(losses[1.0], error * 4 / 7, rtol=1e-5)  # weights 1, 1, 1 and 4
-
-
-def test_rates_rise_over_the_warm_up():
-  """Protects the start: a schedule and a number alike begin at a part of themselves, and are themselves afterwards; 0 steps change nothing."""
-  schedule = lambda step: 2.0 - 0.1 * step
-  assert vae_pretraining.warmed_up(schedule, 0) is schedule and vae_pretraining.warmed_up(0.5, 0) == 0.5
-  np.testing.assert_allclose([vae_pretraining.warmed_up(schedule, 4)(step) for step in range(6)], [0.5, 0.95, 1.35, 1.7, 1.6, 1.5], rtol=1e-6)
-  np.testing.assert_allclose([vae_pretraining.warmed_up(0.5, 2)(step) for step in range(3)], [0.25, 0.5, 0.5])
