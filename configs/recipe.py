@@ -33,10 +33,22 @@ def get_config() -> ml_collections.ConfigDict:
   return config.lock()
 
 
-def at_32x32() -> ml_collections.ConfigDict:
-  """The recipe at sizes for two CPU cores: what dolls and photographs at 32x32 share."""
+def on_two_cores() -> ml_collections.ConfigDict:
+  """The recipe in batches and fractions that two CPU cores bear: what the configs at 32x32, and `people64` and `photographs64`, share."""
   config = get_config().unlock()
   config.batch_size = 8
+  config.vae_pretraining.rays_per_portrait = 64
+  config.r1_fraction = 0.5
+  config.eikonal_fraction = 1 / 16
+  config.optimizer.decay_from = 0.7
+  config.report_every = 20
+  config.evaluation.num_oracle_images = 4_000
+  return config.lock()
+
+
+def at_32x32() -> ml_collections.ConfigDict:
+  """That at 32x32: what dolls and photographs of this size share."""
+  config = on_two_cores().unlock()
   config.image_size = 32
   config.num_samples = 8
 
@@ -47,16 +59,9 @@ def at_32x32() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (16, 32, 64, 64)
   config.semantic_discriminator.head_width = 64
 
-  config.vae_pretraining.rays_per_portrait = 64
-  config.r1_fraction = 0.5
-  config.eikonal_fraction = 1 / 16
-
   config.optimizer.generator_warmup_steps = 50
-  config.optimizer.decay_from = 0.7
 
-  config.report_every = 20
   config.sheet_every = 100
-  config.evaluation.num_oracle_images = 4_000
   config.evaluation.num_edited_people = 8
   config.evaluation.oracle.steps = 400
   config.checkpoint_every = 100
