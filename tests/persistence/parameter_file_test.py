@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -37,3 +39,18 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     parameter_file.write(tmp_path / 'people' / 'file.npz', {}, {})
   assert 'people' in str(error.value) and '\n' not in str(error.value)
   assert (tmp_path / 'people').read_text() == 'kept'
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path, monkeypatch):
+  """Protects parameters that are written over: where the new ones can't be stored, the old ones are whole."""
+  path = tmp_path / 'people.npz'
+  parameter_file.write(path, {'settings': {'width': 8}}, {})
+  before = path.read_bytes()
+
+  def full(descriptor):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  monkeypatch.setattr(os, 'fsync', full)
+  with pytest.raises(OSError):
+    parameter_file.write(path, {'settings': {'width': 9}}, {})
+  assert path.read_bytes() == before and os.listdir(tmp_path) == ['people.npz']
