@@ -16,6 +16,7 @@ from data_pipeline.face_parser import accuracy
 from data_pipeline.face_parser import network
 from data_pipeline.face_parser import parameters as parameters_lib
 from data_pipeline.face_parser import parsing
+from data_pipeline.face_parser import photographs as photographs_lib
 from data_pipeline.face_parser import training
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
@@ -46,6 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
   parse.add_argument('photos', metavar='PHOTOS', help='folder of images')
   parse.add_argument('labels', metavar='LABELS', help='folder for label maps, NAME.png each; what is there is not written again')
   parse.add_argument('--parameters', metavar='FILE.npz', default=str(parameters_lib.SHIPPED), help='of another network than the shipped one')
+  parse.add_argument('--no-face-search', action='store_true', help='take every photograph for framed as a portrait, as it is')
   train = commands.add_parser('train', help='train the network on an export of people')
   train.add_argument('export', metavar='PEOPLE', help='folder that `python -m data_pipeline.people export` wrote, of 128 pixels or more')
   train.add_argument('output', metavar='FILE.npz', help='where to write the parameters')
@@ -55,28 +57,38 @@ def make_parser() -> argparse.ArgumentParser:
   return parser
 
 
-def parse_folder(photos: str, labels: str, parameters: str) -> None:
-  """Writes a label map for each photograph, and says which can't be read."""
-  parser, paths, output = parsing.load(parameters), _pictures(photos), pathlib.Path(labels).expanduser()
+def parse_folder(photos: str, labels: str, parameters: str, no_face_search: bool = False) -> None:
+  """Writes a label map for each photograph, and says in which it had to look for the face, and which can't be read.
+
+  Where the face is in a part of a photograph, the rest of the map is background.
+  """
+  network_, paths, output = parsing.load(parameters), _pictures(photos), pathlib.Path(labels).expanduser()
+  parser = parser_lib.AsTheyAre(network_) if no_face_search else photographs_lib.FaceFinder(network_)
   try:
     output.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     raise atomic_files.explained(error, 'write to', output) from error
   missing = [path for path in paths if not (output / f'{path.stem}.png').exists()]
-  refused = []
+  refused, reframed = [], 0
   with tqdm.tqdm(total=len(missing), unit=' photographs') as progress:
     for start in range(0, len(missing), parser.batch_size):
       chunk, images = missing[start:start + parser.batch_size], {}
       for path in chunk:
         try:
-          images[path] = parser_lib.read_square(str(path), decoding.MAX_PIXELS)
+          images[path] = parser_lib.read_photograph(str(path), decoding.MAX_PIXELS)
         except faults.Refused as error:
           refused.append(f'{path.name}: {error}')
-      found = parser.parse(np.stack([image for image, _ in images.values()])) if images else ()
-      for (path, (_, shape)), labels in zip(images.items(), found):
-        parser_lib.write_label_map(str(output / f'{path.stem}.png'), labels, shape)
+      found = parser.read(np.stack([square for square, *_ in images.values()]), [copy for _, copy, _ in images.values()]) if images else ()
+      for (path, (*_, shape)), reading in zip(images.items(), found):
+        if reading.refusal:
+          refused.append(faults.Refusal(path.name, faults.Fault.FACE_NOT_FOUND, reading.refusal).line())
+          continue
+        reframed += reading.frame is not None
+        parser_lib.write_label_map(str(output / f'{path.stem}.png'), reading.labels, shape)
       progress.update(len(chunk))
   print(f'{len(paths) - len(refused)} label maps in {labels}')
+  if reframed:
+    print(f'{reframed} of them of a face in a part of the photograph; the rest of these maps is background')
   for line in refused:
     print(f'refused: {line}')
 

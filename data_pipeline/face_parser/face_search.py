@@ -7,7 +7,7 @@ of them on: parse, align on eyes and mouth, parse again, until the frame no long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 import dataclasses
 import math
 
@@ -19,10 +19,10 @@ from data_pipeline.face_parser import framing
 from data_pipeline.prepare import alignment
 
 SIDE = 256  # of windows, pixels: twice what the network sees
-SCALES = tuple(1.25 / 1.25**k for k in range(8))  # sides of windows, in shorter sides of the photograph
-_STRIDE = 0.25  # between windows, in their sides
+SCALES = tuple(1.25 / 1.28**k for k in range(7))  # sides of windows, in shorter sides of the photograph
+_STRIDE = 0.28  # between windows, in their sides
 _OVERHANG = 0.2  # of a window's side may be beyond the photograph's border
-_STARTS = 8  # windows that are refined
+_STARTS = 16  # windows that are refined
 _LEAST_LIKENESS = 0.03  # of a window that is refined
 _APART = 0.25  # starts are so many sides apart, or of another scale
 _STEPS = 8
@@ -88,3 +88,98 @@ def _spread(length: float, side: float) -> np.ndarray:
     return np.array([length / 2])
   count = math.ceil(reach / (_STRIDE * side)) + 1
   return np.linspace((0.5 - _OVERHANG) * side, length - (0.5 - _OVERHANG) * side, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """The best that was found.
+
+  Attributes:
+    square: the frame, in pixels of the photograph; None where nothing looked like a face at all.
+    likeness: of an aligned crop of a face, in [0, 1].
+    doubt: what speaks against it, in one line; empty for a face.
+  """
+
+  square: alignment.Square | None
+  likeness: float
+  doubt: str
+
+
+def find(image: UInt8[np.ndarray, 'height width 3'], see: See) -> Found:
+  """The face of a photograph; of several the one that looks most like an aligned crop.
+
+  Args:
+    image: the photograph; 1,024 pixels along its shorter side are enough.
+    see: windows and whether to see their mirror images too → evidence and label maps of them.
+  """
+  source = photograph(image)
+  squares = windows(source.height, source.width)
+  seen, _ = see(np.stack([cut(source, one) for one in squares]), False)
+  best = Found(None, 0.0, 'no part of it looks like a face')
+  rested = refine(source, _starts(squares, framing.likeness(seen)), see)
+  rested.sort(key=lambda one: -one[1])
+  for square, likeness, doubt in rested:
+    doubt = doubt or framing.doubt_of_moves(square, _moved(source, square, see))
+    if not doubt:
+      return Found(square, likeness, '')
+    if best.square is None:
+      best = Found(square, likeness, doubt)
+  return best
+
+
+def refine(source: Photograph, squares: list[alignment.Square], see: See) -> list[tuple[alignment.Square, float, str]]:
+  """(frame, likeness, doubt) of those of some frames that come to rest when they are aligned on what is seen in them, each once."""
+  rested = []
+  for _ in range(_STEPS):
+    if not squares:
+      break
+    seen, maps = see(np.stack([cut(source, one) for one in squares]), True)
+    likeness, moving = framing.likeness(seen), []
+    for k, square in enumerate(squares):
+      inner = framing.square(maps[k])
+      if inner is None:
+        continue
+      after = framing.within(square, inner)
+      if all(moved < most for moved, most in zip(framing.distance(after, square), _AT_REST)):
+        if not any(_same(square, other) for other, *_ in rested):
+          rested.append((square, float(likeness[k]), framing.doubt(framing.one_of(seen, k), maps[k])))
+      elif _is_possible(after, source) and not any(_same(after, other, 0.3) for other in moving):
+        moving.append(after)
+    squares = moving
+  return rested
+
+
+def _starts(squares: list[alignment.Square], likeness: np.ndarray) -> list[alignment.Square]:
+  """The likeliest windows, none near a likelier one."""
+  chosen = []
+  for k in np.argsort(-likeness):
+    if likeness[k] < _LEAST_LIKENESS or len(chosen) == _STARTS:
+      break
+    if not any(_same(squares[k], other) for other in chosen):
+      chosen.append(squares[k])
+  return chosen
+
+
+def _same(one: alignment.Square, other: alignment.Square, most: float = 1.0) -> bool:
+  apart, larger, turned = framing.distance(one, other)
+  return apart < _APART * most and larger < _APART * most and turned < _APART * most
+
+
+def _is_possible(square: alignment.Square, source: Photograph) -> bool:
+  """Whether a frame may be looked at: its middle in the photograph, neither tiny nor wider than the margins allow."""
+  shorter = min(source.height, source.width)
+  inside = (square.center >= 0).all() and (square.center <= (source.width, source.height)).all()
+  return bool(inside and SCALES[-1] / 1.3 * shorter <= square.side <= 1.5 * shorter and abs(square.roll) < math.radians(50))
+
+
+def _moved(source: Photograph, square: alignment.Square, see: See) -> list[alignment.Square | None]:
+  """The frame as it is read from windows that are moved a little."""
+  starts = [framing.within(square, alignment.Square(np.array([0.5 + right, 0.5 + down]), side, roll)) for right, down, side, roll in MOVES]
+  _, maps = see(np.stack([cut(source, one) for one in starts]), True)
+  inner = [framing.square(labels) for labels in maps]
+  return [None if one is None else framing.within(start, one) for start, one in zip(starts, inner)]
+
+
+MOVES = (  # right and down in sides, times the side, roll in radians
+    (0.06, 0.06, 1.0, 0.1), (-0.06, 0.06, 1.0, -0.1), (0.06, -0.06, 1.0, -0.1), (-0.06, -0.06, 1.0, 0.1),
+    (0.0, 0.0, 1.15, 0.0), (0.0, 0.0, 0.88, 0.0))

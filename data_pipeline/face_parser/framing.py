@@ -11,6 +11,7 @@ import dataclasses
 import math
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 import numpy as np
@@ -96,3 +97,50 @@ def distance(one: alignment.Square, other: alignment.Square) -> tuple[float, flo
 
 def _turn(angle: float) -> float:
   return (angle + math.pi) % (2 * math.pi) - math.pi
+
+
+# Of photographs of faces, all but about 1% keep each of these.
+LEAST_CERTAINTY = 0.68  # mean probability of the likeliest label
+LEAST_PART_CERTAINTY = np.array([0.13, 0.5, 0.35])  # of eyes, nose, mouth; mean probability
+LARGEST_SHARE_OFF = math.log(2.5)
+LARGEST_PLACE_OFF = 0.09  # of a part against where aligned crops have it
+LEAST_FIT = 0.85  # of the rules of anatomy
+SKIN = (0.1, 0.5)  # of the picture
+LARGEST_SPREAD = (0.06, 0.12)  # standard deviation of the centre in sides, of the logarithm of the side, over small moves of the window
+
+
+def doubt(seen: Evidence, labels: UInt8[np.ndarray, 'size size']) -> str:
+  """What speaks against a picture's being a well framed face, in one line: value and rule; empty if nothing does."""
+  off = np.hypot(*(np.asarray(seen.place) - np.stack([np.full(len(_ROWS), 0.5), _ROWS], axis=-1)).T)
+  size = np.abs(np.log((np.asarray(seen.share) + _EPSILON) / _SHARES))
+  if seen.certainty < LEAST_CERTAINTY:
+    return f'labels are {float(seen.certainty):.2f} sure on average, and those of faces at least {LEAST_CERTAINTY}'
+  for k, name in enumerate(PARTS):
+    if seen.part_certainty[k] < LEAST_PART_CERTAINTY[k]:
+      return f'{name} seen with a certainty of {float(seen.part_certainty[k]):.2f}, and on faces with at least {LEAST_PART_CERTAINTY[k]}'
+    if size[k] > LARGEST_SHARE_OFF and not (name == 'eyes' and seen.share[k] > _SHARES[k]):  # glasses are large
+      return f'{name} cover {float(seen.share[k]):.2%} of the frame, and on faces about {_SHARES[k]:.1%}'
+    if off[k] > LARGEST_PLACE_OFF:
+      return f'{name} lie {off[k]:.2f} sides from where aligned faces have them, and at most {LARGEST_PLACE_OFF} is usual'
+  skin = float(np.mean(labels == _LABELS.index('skin')))
+  if not SKIN[0] <= skin <= SKIN[1]:
+    return f'skin covers {skin:.0%} of the frame, and of faces {SKIN[0]:.0%} to {SKIN[1]:.0%}'
+  fit = anatomy.fit(anatomy.moments(labels))
+  return f'{fit:.0%} of the rules of anatomy are kept, and at least {LEAST_FIT:.0%} must be' if fit < LEAST_FIT else ''
+
+
+def doubt_of_moves(square: alignment.Square, moved: list[alignment.Square | None]) -> str:
+  """What speaks against a frame that is read again from windows moved a little, in one line; empty if it stays where it is."""
+  if any(one is None for one in moved):
+    return 'eyes or mouth are gone when the frame is moved a little'
+  centre = float(np.sqrt(np.mean([distance(one, square)[0]**2 for one in moved])))
+  side = float(np.sqrt(np.mean([distance(one, square)[1]**2 for one in moved])))
+  if centre > LARGEST_SPREAD[0] or side > LARGEST_SPREAD[1]:
+    return (f'it moves by {centre:.2f} sides and {side:.0%} in size when it is read from a little farther off, and at most '
+            f'{LARGEST_SPREAD[0]:.2f} and {LARGEST_SPREAD[1]:.0%} is a face')
+  return ''
+
+
+def one_of(seen: Evidence, k: int) -> Evidence:
+  """Evidence of one picture."""
+  return jax.tree.map(lambda values: np.asarray(values)[k], seen)

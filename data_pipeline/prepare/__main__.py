@@ -22,8 +22,8 @@ Turns portraits and their label maps into records to train on, and tells what is
   A folder of photographs and a folder of label maps with the same names, cropped as FFHQ is:
     python -m data_pipeline.prepare photos DATA --labels labels --align
 
-  Photographs alone; label maps are read off them by the shipped face parser (heads cropped as FFHQ's are), or by one of your own:
-    python -m data_pipeline.prepare photos DATA --parser people
+  Photographs alone; label maps are read off them by the shipped face parser, which looks for faces, or by one of your own:
+    python -m data_pipeline.prepare photos DATA --parser people --align
     python -m data_pipeline.prepare photos DATA --parser bisenet.onnx --label-order bisenet
 
 Then look at DATA/report/index.html (needs: pip install -e .[report]), and train:
@@ -66,6 +66,8 @@ def make_parser() -> argparse.ArgumentParser:
   parse = parser.add_argument_group('a face parser instead of label maps')
   parse.add_argument('--parser', metavar='PARSER', help=f'{parser_lib.SHIPPED}: the shipped one, trained on synthetic people; or MODEL.onnx, '
                      '512 x 512 RGB in, 19 logits a pixel out, which needs: pip install onnxruntime')
+  parse.add_argument('--no-face-search', action='store_true',
+                     help=f'with --parser {parser_lib.SHIPPED}: take every photograph for framed as a portrait, as it is')
   parse.add_argument('--parser-mean', metavar='C', type=float, nargs=3, default=parser_lib.IMAGENET_MEAN,
                      help='subtracted from colours in 0..1 (default: ImageNet\'s)')
   parse.add_argument('--parser-std', metavar='C', type=float, nargs=3, default=parser_lib.IMAGENET_STD, help='divided by, likewise')
@@ -90,7 +92,8 @@ def settings_from(arguments: argparse.Namespace) -> preparation.Settings:
   options = None
   if arguments.parser is not None:
     options = parser_lib.ParserOptions(
-        arguments.parser, tuple(arguments.parser_mean), tuple(arguments.parser_std), arguments.parser_batch)
+        arguments.parser, tuple(arguments.parser_mean), tuple(arguments.parser_std), arguments.parser_batch,
+        search=not arguments.no_face_search)
   return preparation.Settings(
       input=arguments.input, output=arguments.output, labels=arguments.labels, layout=arguments.layout, label_order=arguments.label_order,
       sizes=tuple(arguments.sizes), parser=options, align=arguments.align,
@@ -109,6 +112,9 @@ def say(summary: report.Summary, output: str) -> None:
   for line in summary.warnings:
     print(f'warning: {line}')
   kept = ', '.join(f'{count} {split}' for split, count in summary.kept.items() if count)
+  reframed = len(summary.report['noted'].get('reframed', {}).get('files', ()))
+  if reframed:
+    print(f'cropped {reframed} photographs to the faces that were found in them')
   print(f'kept {sum(summary.kept.values())} ({kept}), refused {len(summary.refused)}')
   if summary.report_html is None:
     print('the HTML report is left out, for want of jinja2; get it with `pip install -e .[report]` and run the same command again')

@@ -28,6 +28,8 @@ class Fault(enum.Enum):
   DUPLICATE = ('has the same bytes as another image', 'ignore this line; the other one is kept')
   NO_VIEWPOINT = ('is not in the viewpoints file', 'add it there')
   NO_FACE = ('has no eyes or no mouth in its label map, so that it cannot be aligned', 'leave --align out')
+  FACE_NOT_FOUND = ('shows no face that the parser is sure of', 'crop it to a square as FFHQ does, or leave it out')
+  NOT_FRAMED = ('shows its face in a part of it alone', 'add --align, which crops to the face')
   OUT_OF_FRAME = ('has a face too near its border for an aligned crop', 'leave --align out, or use a wider picture')
 
   @property
@@ -52,6 +54,7 @@ class Note(enum.Enum):
   FIRST_FRAME = 'has several frames; the first was used'
   LABEL_RESIZED = 'has a label map of another size with the same proportions, which was resized'
   SQUARED = 'was not square and was cut at both ends'
+  REFRAMED = 'shows its face in a part of it, which was found and cropped'
   ENLARGED = 'was smaller than the records and was enlarged'
   MISALIGNED = 'has eyes or mouth far from where aligned portraits have them'
   ODD_ANATOMY = 'has a label map with parts out of place'

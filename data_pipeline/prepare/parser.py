@@ -5,6 +5,7 @@ user's, onnxruntime is an optional dependency: `pip install onnxruntime`.
 """
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import io
@@ -20,12 +21,14 @@ import tqdm
 from cnerf_jax.persistence import atomic_files
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
+from data_pipeline.prepare import framings
 from data_pipeline.prepare import layouts
 from data_pipeline.prepare import plan
 from data_pipeline.prepare import resizing
 
 INPUT_SIDE = 512
 NUM_LOGITS = 19
+_SEARCHED_SIDE = 1024  # the shorter one of what is searched, at least, where the image is larger
 SHIPPED = 'people'  # the name of `data_pipeline.face_parser`, which is trained on people, where others have a path
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -39,12 +42,14 @@ class ParserOptions:
     mean: of each colour in [0, 1], subtracted.
     std: of each colour, divided by.
     batch_size: images at once; a model with a batch size of its own keeps it.
+    search: whether SHIPPED looks for the face where an image is not framed as a portrait.
   """
 
   model: str
   mean: tuple[float, ...] = IMAGENET_MEAN
   std: tuple[float, ...] = IMAGENET_STD
   batch_size: int = 8
+  search: bool = True
 
 
 class Parser(Protocol):
@@ -58,16 +63,35 @@ class Parser(Protocol):
   batch_size: int
   fingerprint: str
 
-  def parse(self, images: UInt8[np.ndarray, 'batch 512 512 3']) -> UInt8[np.ndarray, 'batch height width']:
-    """Integers of some label order, 0 to 18, of some images."""
+  def read(self, squares: UInt8[np.ndarray, 'batch 512 512 3'], photographs: Sequence[np.ndarray]) -> list[framings.Reading]:
+    """Integers of some label order, 0 to 18, of images that are stretched to squares and given as they are (or smaller), too."""
+
+
+class AsTheyAre:
+  """Takes images for framed, as parsers do that know nothing else.
+
+  Attributes:
+    batch_size: images at once.
+    fingerprint: of the parser.
+  """
+
+  def __init__(self, parser):
+    self._parser = parser
+    self.batch_size, self.fingerprint = parser.batch_size, parser.fingerprint
+
+  def read(self, squares: UInt8[np.ndarray, 'batch 512 512 3'], photographs: Sequence[np.ndarray]) -> list[framings.Reading]:
+    """The parser's own maps."""
+    del photographs
+    return [framings.Reading(labels) for labels in self._parser.parse(squares)]
 
 
 def load(options: ParserOptions) -> Parser:
   """The parser that options name; ValueError in one line if it can't be had."""
   if options.model != SHIPPED:
-    return OnnxParser(options)
+    return AsTheyAre(OnnxParser(options))
   from data_pipeline.face_parser import parsing  # pylint: disable=g-import-not-at-top
-  return parsing.load()
+  from data_pipeline.face_parser import photographs  # pylint: disable=g-import-not-at-top
+  return photographs.FaceFinder(parsing.load()) if options.search else AsTheyAre(parsing.load())
 
 
 class OnnxParser:
@@ -144,32 +168,45 @@ def with_label_maps(
   """
   folder.mkdir(parents=True, exist_ok=True)
   found = [dataclasses.replace(one, label_map=str(label_path(folder, one))) for one in candidates]
-  missing = [one for one in found if not os.path.exists(one.label_map)]
+  missing = [one for one in found if not framings.is_read(one.label_map)]
   with tqdm.tqdm(total=len(missing), desc=description, unit=' images', disable=not missing) as progress:
     for start in range(0, len(missing), parser.batch_size):
       chunk = missing[start:start + parser.batch_size]
       readable = [(one, *image) for one in chunk if (image := _read(one, max_pixels)) is not None]
       if readable:
-        maps = parser.parse(np.stack([resized for _, resized, _ in readable]))
-        for (one, _, shape), labels in zip(readable, maps):
-          write_label_map(one.label_map, labels, shape)
+        readings = parser.read(np.stack([square for _, square, *_ in readable]), [copy for *_, copy, _ in readable])
+        for (one, _, _, shape), reading in zip(readable, readings):
+          write_reading(one.label_map, reading, shape)
       progress.update(len(chunk))
   return found
 
 
-def _read(one: layouts.Candidate, max_pixels: int) -> tuple[np.ndarray, tuple[int, int]] | None:
-  """`read_square`; None if it can't be read."""
+def _read(one: layouts.Candidate, max_pixels: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]] | None:
+  """`read_photograph`; None if it can't be read."""
   try:
-    return read_square(one.image, max_pixels)
+    return read_photograph(one.image, max_pixels)
   except faults.Refused:
     return None
 
 
-def read_square(path: str, max_pixels: int) -> tuple[UInt8[np.ndarray, '512 512 3'], tuple[int, int]]:
-  """(an image at a parser's size, its own height and width); `faults.Refused` if it can't be read."""
+def read_photograph(
+    path: str, max_pixels: int,
+) -> tuple[UInt8[np.ndarray, '512 512 3'], UInt8[np.ndarray, 'height width 3'], tuple[int, int]]:
+  """(an image stretched to a parser's size, a copy that is no larger than a search needs, its own height and width).
+
+  `faults.Refused` if it can't be read.
+  """
   image, _ = decoding.read_image(path, max_pixels)
   resized = Image.fromarray(image).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
-  return np.asarray(resized), image.shape[:2]
+  shrink = max(1, min(image.shape[:2]) // _SEARCHED_SIDE)
+  return np.asarray(resized), np.asarray(Image.fromarray(image).reduce(shrink)) if shrink > 1 else image, image.shape[:2]
+
+
+def write_reading(path: str, reading: framings.Reading, shape: tuple[int, int]) -> None:
+  """What was read off an image: its label map, if there is one, and what is to be known of it."""
+  framings.write(path, reading)
+  if reading.labels is not None:
+    write_label_map(path, reading.labels, shape)
 
 
 def write_label_map(path: str, labels: np.ndarray, shape: tuple[int, int]) -> None:

@@ -15,6 +15,7 @@ from data_pipeline.prepare import alignment
 from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import decoding
 from data_pipeline.prepare import faults
+from data_pipeline.prepare import framings
 from data_pipeline.prepare import journal as journal_lib
 from data_pipeline.prepare import label_orders
 from data_pipeline.prepare import layouts
@@ -161,9 +162,11 @@ def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) 
   if recipe.has_viewpoints and not recipe.reader and viewpoint is None:
     raise faults.Refused(Fault.NO_VIEWPOINT)
   image, notes = decoding.read_image(one.image, recipe.max_pixels)
+  notes = list(notes)
+  if recipe.parser:
+    _check_framing(one, recipe, notes)
   order = label_orders.LabelOrder('declared', dict(recipe.order))
   labels = read_labels(one, order, recipe.max_pixels)
-  notes = list(notes)
   if labels.shape != image.shape[:2]:
     if not resizing.same_proportions(labels.shape, image.shape[:2]):
       size = lambda array: f'{array.shape[1]} x {array.shape[0]}'
@@ -185,6 +188,17 @@ def _prepare(one: layouts.Candidate, viewpoint, recipe: plan.Recipe, file: str) 
       viewpoint=viewpoint, confidence=0.0 if viewpoint is None else 1.0)
   # as they are framed, whatever the sizes of the records: the camera is that of the crop
   return _Prepared(pictures, entry, _reading()[1].shrink(labels[None]) if recipe.reader else None)
+
+
+def _check_framing(one: layouts.Candidate, recipe: plan.Recipe, notes: list[Note]) -> None:
+  """What the parser says of where the face is: `faults.Refused` where there is none, or none that fills the picture; adds to the notes."""
+  reading = framings.of(one.label_map)
+  if reading.refusal:
+    raise faults.Refused(Fault.FACE_NOT_FOUND, reading.refusal)
+  if reading.frame is not None:
+    if not recipe.align:
+      raise faults.Refused(Fault.NOT_FRAMED, f'an aligned crop has {reading.frame.side:.2f} times its shorter side')
+    notes.append(Note.REFRAMED)
 
 
 def _framed(image, labels, recipe: plan.Recipe, notes: list[Note]):
