@@ -19,10 +19,10 @@ from data_pipeline.face_parser import framing
 from data_pipeline.prepare import alignment
 
 SIDE = 256  # of windows, pixels: twice what the network sees
-SCALES = tuple(1.25 / 1.28**k for k in range(7))  # sides of windows, in shorter sides of the photograph
-_STRIDE = 0.28  # between windows, in their sides
+SCALES = tuple(1.25 / 1.33**k for k in range(6))  # sides of windows, in shorter sides of the photograph
+_STRIDE = 0.3  # between windows, in their sides
 _OVERHANG = 0.2  # of a window's side may be beyond the photograph's border
-_STARTS = 16  # windows that are refined
+_STARTS = 8  # windows that are refined
 _LEAST_LIKENESS = 0.03  # of a window that is refined
 _APART = 0.25  # starts are so many sides apart, or of another scale
 _STEPS = 8

@@ -23,10 +23,10 @@ from data_pipeline.prepare import anatomy
 _LABELS = vocabularies.CELEBAMASK_HQ.labels
 PARTS = {'eyes': ('l_eye', 'r_eye', 'eye_g'), 'nose': ('nose',), 'mouth': ('mouth', 'u_lip', 'l_lip')}
 # Where these lie in aligned crops, and how much of the picture they cover: medians of what the parser reads off photographs.
-_ROWS = np.array([0.498, 0.573, 0.673])
-_SHARES = np.array([0.018, 0.027, 0.027])
+_ROWS = np.array([0.49, 0.583, 0.753])
+_SHARES = np.array([0.019, 0.027, 0.0265])
 # How far a window may be from a crop and still look like one: of the side, and of the logarithm of a share.
-_PLACE_TOLERANCE, _SHARE_TOLERANCE = 0.05, 0.7
+_PLACE_TOLERANCE, _SHARE_TOLERANCE = 0.07, 0.7
 _EPSILON = 1e-9
 
 
@@ -103,7 +103,7 @@ def _turn(angle: float) -> float:
 LEAST_CERTAINTY = 0.68  # mean probability of the likeliest label
 LEAST_PART_CERTAINTY = np.array([0.13, 0.5, 0.35])  # of eyes, nose, mouth; mean probability
 LARGEST_SHARE_OFF = math.log(2.5)
-LARGEST_PLACE_OFF = 0.09  # of a part against where aligned crops have it
+LARGEST_PLACE_OFF = 0.11  # of a part against where aligned crops have it
 LEAST_FIT = 0.85  # of the rules of anatomy
 SKIN = (0.1, 0.5)  # of the picture
 LARGEST_SPREAD = (0.06, 0.12)  # standard deviation of the centre in sides, of the logarithm of the side, over small moves of the window

@@ -21,7 +21,7 @@ from data_pipeline.face_parser import parameters
 
 OUTPUT_SIDE = 2 * network.SIZE  # of label maps, pixels: borders between the network's own are interpolated
 BATCH_SIZE = 8
-_SEEN_AT_ONCE = 16
+_SEEN_AT_ONCE = 8
 # What is worn and covers less than this share of the picture is a speck of something else: 98% of synthetic people's cover twice as much.
 _SMALLEST_WORN = {'eye_g': 0.02, 'hat': 0.05}
 

@@ -128,7 +128,7 @@ def test_an_exposure_changes_nothing_that_the_network_sees():
 def test_preparing_photographs_alone(trained, tmp_path):
   """Protects users without label maps: records have the parser's labels; without a parser the error names it."""
   photos, data = trained / 'images', tmp_path / 'data'
-  options = ['--workers', '1', '--validation', '0', '--viewpoints', 'none', '--no-order-check']
+  options = ['--no-face-search', '--workers', '1', '--validation', '0', '--viewpoints', 'none', '--no-order-check']
   assert prepare_command_line.main([str(photos), str(data), '--parser', 'people', *options]) == 0
   stored = stored_records.StoredRecords(data / 'real_portraits' / 'size64' / '1.0.0', 'train', with_all=True)
   record = next(record for record in (stored[k] for k in range(len(stored))) if record['name'] == b'000003')
@@ -152,7 +152,7 @@ def test_parsing_a_folder(trained, tmp_path, capsys):
   for k, image in enumerate(portraits(2)[0]):
     Image.fromarray(image).resize((90, 60)).save(photos / f'{k}.png')
   (photos / 'broken.jpg').write_bytes(b'nothing')
-  arguments = ['parse', str(photos), str(labels), '--parameters', str(trained / 'network.npz')]
+  arguments = ['parse', str(photos), str(labels), '--no-face-search', '--parameters', str(trained / 'network.npz')]
   assert command_line.main(arguments) == 0
   assert 'refused: broken.jpg' in capsys.readouterr().out
   assert sorted(path.name for path in labels.iterdir()) == ['0.png', '1.png']
