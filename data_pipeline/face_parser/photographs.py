@@ -1,4 +1,4 @@
-"""Label maps of photographs that need not be framed as portraits: as they are where they look framed, else of the face that is found in them."""
+"""Label maps of photographs that need not be framed as portraits: as they are where they look framed, else of the face found in them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import dataclasses
 import hashlib
 import io
-import os
 import pathlib
 from typing import Protocol
 

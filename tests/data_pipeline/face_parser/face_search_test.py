@@ -104,7 +104,9 @@ def test_moves_tell_faces_from_inventions():
 def test_pictures_without_a_face_are_refused(finder, image, monkeypatch):
   """Protects training from made-up maps: the reading has no labels and says why. Windows of two sizes, to save time."""
   monkeypatch.setattr(face_search, 'SCALES', (1.0, 0.7))
-  pixels = np.full((200, 200, 3), 90, np.uint8) if image == 'plain' else np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
+  pixels = np.full((200, 200, 3), 90, np.uint8)
+  if image == 'noise':
+    pixels = np.random.default_rng(0).integers(0, 256, pixels.shape).astype(np.uint8)
   (reading,) = finder.read(stretched(pixels)[None], [pixels])
   assert reading.labels is None and reading.refusal and '\n' not in reading.refusal
 
