@@ -142,6 +142,8 @@ def main(argv):
     image, true = pasted(photograph, background(kind, round(side * _SIDE), files, rng), rng)
     square, labels, why = look(finder, image)
     rows.append(dict(name=file.stem, side=side, kind=kind, true=true, square=square, labels=labels, why=why))
+    error = '' if square is None else ' '.join(f'{value:.3f}' for value in framing.distance(square, true))
+    print(f'{k}: side {side:g}, {kind}: {why or error}', flush=True)
     if _SHEET.value and square is not None:
       crops.append(alignment.crop(image, np.zeros(image.shape[:2], np.uint8), square, 128)[0])
   seconds, processor = ((after - before) / max(len(chosen), 1) for after, before in (
@@ -155,9 +157,6 @@ def main(argv):
   refused = [not look(finder, np.asarray(background(_BACKGROUNDS[k % 3], 2 * _SIDE, files, rng)))[2] == '' for k in range(_EMPTY.value)]
   print(f'{sum(refused)} of {len(refused)} canvases without a face are refused')
   print(f'{seconds:.1f} s a photograph, {processor:.1f} s of a processor (load {os.getloadavg()[0]:.1f})')
-  for row in rows:
-    if row['why']:
-      print(f'refused, side {row["side"]:g}, {row["kind"]}: {row["why"]}')
   result.update(empty_refused=sum(refused), empty=len(refused), seconds=seconds, processor_seconds=processor, load=os.getloadavg()[0])
   if crops:
     tiles = [np.asarray(Image.fromarray(crop).resize((128, 128))) for crop in crops]

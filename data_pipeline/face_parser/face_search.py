@@ -1,8 +1,8 @@
 """Where is the face in a photograph, and how large? Found with the parser itself, which knows faces of one size and place alone.
 
-Windows of many sizes and places are parsed (a pyramid), and scored by how much they look like an aligned crop (`framing.likeness`). From the
-best of them on: parse, align on eyes and mouth, parse again, until the frame no longer moves. What comes to rest is a face if it keeps all rules of
-`framing` and moves with the picture.
+Windows of many sizes and places are parsed (a pyramid), and scored by how much they look like an aligned crop (`framing.likeness`). From
+the best of them on: parse, align on eyes and mouth, parse again, until the frame no longer moves. What comes to rest is a face if it keeps
+all rules of `framing` and moves with the picture.
 """
 
 from __future__ import annotations

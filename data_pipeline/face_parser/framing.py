@@ -1,8 +1,8 @@
 """Does a picture look like a well framed face? Judged by what the parser makes of it alone: no parameters, and no detector beside it.
 
 Crops of one kind (FFHQ's) have eyes, nose and mouth in the same places and of the same sizes, whoever is in them, and the parser is sure of
-them. A picture of something else, or of a face at another scale, fails in one or the other, and does not do so steadily: where the picture is moved a
-little, a true face moves with it, and what the parser had made up does not.
+them. A picture of something else, or of a face at another scale, fails in one or the other, and does not do so steadily: where the picture
+is moved a little, a true face moves with it, and what the parser had made up does not.
 """
 
 from __future__ import annotations
