@@ -100,11 +100,12 @@ def _turn(angle: float) -> float:
 
 # Of photographs of faces, all but about 1% keep each of these.
 LEAST_CERTAINTY = 0.68  # mean probability of the likeliest label
-LEAST_PART_CERTAINTY = np.array([0.13, 0.5, 0.35])  # of eyes, nose, mouth; mean probability
+LEAST_PART_CERTAINTY = np.array([0.06, 0.5, 0.35])  # of eyes, nose, mouth; mean probability
 LARGEST_SHARE_OFF = math.log(2.5)
-LARGEST_PLACE_OFF = 0.11  # of a part against where aligned crops have it
+LARGEST_PLACE_OFF = 0.13  # of a part against where aligned crops have it
 LEAST_FIT = 0.85  # of the rules of anatomy
 SKIN = (0.1, 0.5)  # of the picture
+_WHOLE = (0.1, 0.2, 0.2)  # a frame that is the picture: centre in sides, logarithm of the side, roll in radians
 LARGEST_SPREAD = (0.06, 0.12)  # standard deviation of the centre in sides, of the logarithm of the side, over small moves of the window
 
 
@@ -126,6 +127,14 @@ def doubt(seen: Evidence, labels: UInt8[np.ndarray, 'size size']) -> str:
     return f'skin covers {skin:.0%} of the frame, and of faces {SKIN[0]:.0%} to {SKIN[1]:.0%}'
   fit = anatomy.fit(anatomy.moments(labels))
   return f'{fit:.0%} of the rules of anatomy are kept, and at least {LEAST_FIT:.0%} must be' if fit < LEAST_FIT else ''
+
+
+def is_whole(found: alignment.Square | None, height: int, width: int) -> bool:
+  """Whether a frame (None: none) is the whole picture, or as near to it as alignment mends: in pixels of the picture."""
+  if found is None:
+    return False
+  apart, larger, turned = distance(found, alignment.Square(np.array([width, height]) / 2, float(min(height, width)), 0.0))
+  return apart < _WHOLE[0] and larger < _WHOLE[1] and turned < _WHOLE[2]
 
 
 def doubt_of_moves(square: alignment.Square, moved: list[alignment.Square | None]) -> str:

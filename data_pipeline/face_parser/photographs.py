@@ -12,6 +12,7 @@ from data_pipeline.face_parser import face_search
 from data_pipeline.face_parser import framing
 from data_pipeline.face_parser import parsing
 from data_pipeline.prepare import alignment
+from data_pipeline.prepare import anatomy
 from data_pipeline.prepare import framings
 
 _VERSION = 1  # of the search: raise it when what is found changes
@@ -42,18 +43,28 @@ class FaceFinder:
     seen, small = self._parser.see(squares, True)
     readings = []
     for k, image in enumerate(photographs):
-      framed = not framing.doubt(framing.one_of(seen, k), small[k])
-      readings.append(framings.Reading(maps[k]) if framed else self._found(image))
+      found = None if not framing.doubt(framing.one_of(seen, k), small[k]) else face_search.find(image, self._parser.see)
+      if found is None or framing.is_whole(found.square, *image.shape[:2]) and not found.doubt:
+        readings.append(framings.Reading(maps[k]))
+      elif not found.doubt:
+        readings.append(self._cropped(image, found))
+      elif _is_portrait(float(seen.certainty[k]), small[k]):
+        readings.append(framings.Reading(maps[k]))
+      else:
+        readings.append(framings.Reading(None, refusal=found.doubt))
     return readings
 
-  def _found(self, image: np.ndarray) -> framings.Reading:
-    found = face_search.find(image, self._parser.see)
-    if found.doubt:
-      return framings.Reading(None, refusal=found.doubt)
+  def _cropped(self, image: np.ndarray, found: face_search.Found) -> framings.Reading:
     labels = self._parser.parse(face_search.cut(face_search.photograph(image), found.square)[None])[0]
     shorter = min(image.shape[:2])
     frame = alignment.Square(found.square.center / shorter, found.square.side / shorter, found.square.roll)
     return framings.Reading(spread(labels, found.square, *image.shape[:2]), frame)
+
+
+def _is_portrait(certainty: float, labels: UInt8[np.ndarray, 'size size']) -> bool:
+  """Whether what is doubted and shows no other face is a portrait all the same, with something before nose or mouth, say."""
+  return (certainty >= framing.LEAST_CERTAINTY and framing.is_whole(framing.square(labels), 1, 1)
+          and anatomy.fit(anatomy.moments(labels)) >= framing.LEAST_FIT)
 
 
 def spread(labels: UInt8[np.ndarray, 'size size'], square: alignment.Square, height: int, width: int) -> UInt8[np.ndarray, 'rows columns']:

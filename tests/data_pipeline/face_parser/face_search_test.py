@@ -111,6 +111,29 @@ def test_pictures_without_a_face_are_refused(finder, image, monkeypatch):
   assert reading.labels is None and reading.refusal and '\n' not in reading.refusal
 
 
+def test_a_doubted_portrait_stays_whole(finder, monkeypatch):
+  """Protects difficult portraits: what is doubted and found nowhere else is read as it is, if eyes and mouth are in their places."""
+  monkeypatch.setattr(framing, 'doubt', lambda *seen: 'nose seen with a certainty of 0.20')
+  none = face_search.Found(None, 0.0, 'no part of it looks like a face')
+  fills = face_search.Found(alignment.Square(np.array([130.0, 126.0]), 250.0, 0.0), 0.3, '')
+  for found in (none, fills):
+    monkeypatch.setattr(face_search, 'find', lambda image, see, found=found: found)
+    (reading,) = finder.read(stretched(portrait())[None], [portrait()])
+    assert reading.labels is not None and reading.frame is None
+  # the same face in a corner is no portrait
+  monkeypatch.setattr(face_search, 'find', lambda image, see: none)
+  (reading,) = finder.read(stretched(pasted())[None], [pasted()])
+  assert reading.labels is None and reading.refusal == none.doubt
+
+
+def test_frames_that_are_the_picture():
+  """Protects portraits from being cropped anew: only a frame as large, in its middle and upright, is the whole picture."""
+  frame = lambda x, side, roll=0.0: alignment.Square(np.array([x, 100.0]), side, roll)
+  assert framing.is_whole(frame(150, 200), 200, 300) and framing.is_whole(frame(165, 215, 0.1), 200, 300)
+  for wrong in (frame(190, 200), frame(150, 150), frame(150, 200, 0.4), None):
+    assert not framing.is_whole(wrong, 200, 300)
+
+
 def test_labels_are_spread_over_the_photograph():
   """Protects crops: what is cut out of the photograph's map where the frame is, is the frame's map; far from it there is background."""
   labels = np.zeros((64, 64), np.uint8) + 1
