@@ -1,10 +1,10 @@
-"""Procedural people at 64x64 with their true cameras, on two CPU cores: VAE pretraining, then a short adversarial phase.
+"""Procedural people at 64x64 with their true cameras, on two CPU cores: VAE pretraining, then an adversarial phase.
 
   python main.py --config=configs/people64.py --workdir=DIR
 
-Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 (52 minutes on two busy cores; shipped as `pretrained/people64.npz`)
-reached 7 of 9 bars: images .12, masks .11 (missed), agreement .81, azimuth .97, elevation .83, relief .70 of the true one, hair and necks
-with a surface; the agreement of rare classes is missed too. Its masks were sharpened after the adversarial phase; this config does so before.
+Needs `pip install -r requirements.txt -e '.[people]'`. Seed 0 (90 minutes on two busy cores; shipped as `pretrained/people64.npz`)
+reached 7 of 9 bars: images .10, masks .10, agreement .80, azimuth .97, elevation .83, relief .90 of the true one, hair and necks with a
+surface; missed are earrings (on 11% of people, 26% of the real ones) and the agreement of rare classes.
 
 The parameters stay below 3 MB in one file with those of the encoder (`cnerf_jax.pretrained.save`,
 compact: 2.5 MB; docs/people.md).
@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.num_train = 6_000
   config.data.num_validation = 600
   config.data.num_test_identities = 40
-  config.num_steps = 120
+  config.num_steps = 320
   config.num_samples = 12
 
   config.generator.style_dim = 48
@@ -38,8 +38,8 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.optimizer.generator_warmup_steps = 30
 
-  config.sheet_every = 40
-  config.evaluate_every = 120
+  config.sheet_every = 80
+  config.evaluate_every = 320
   config.evaluation.num_images = 512
   config.evaluation.num_edited_people = 4
   config.checkpoint_every = 40

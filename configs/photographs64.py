@@ -17,6 +17,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.data.name = 'real_portraits'
   config.data.flip = True
   config.camera.from_data = True
+  config.num_steps = 120
+  config.sheet_every = 40
+  config.evaluate_every = 120
   config.vae_pretraining.prior_weight = 0.001  # seen from one side alone, whose latents may say much become flat
   config.evaluation.num_images = 400
   return config.lock()
