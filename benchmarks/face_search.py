@@ -29,6 +29,7 @@ from data_pipeline.face_parser import parsing
 from data_pipeline.face_parser import photographs
 from data_pipeline.label_viewpoints import reading
 from data_pipeline.prepare import alignment
+from data_pipeline.prepare import faults
 from data_pipeline.prepare import parser as parser_lib
 
 _SIDE = 256  # of a pasted photograph, pixels
@@ -88,7 +89,7 @@ def look(finder: photographs.FaceFinder, image: np.ndarray) -> tuple[alignment.S
   square = alignment.ffhq_square(points)
   try:
     return square, alignment.crop(image, labels, square, parsing.OUTPUT_SIDE)[1], ''
-  except Exception as error:  # pylint: disable=broad-except  # out of frame: refused as in preparation
+  except faults.Refused as error:  # out of frame, as in preparation
     return None, None, str(error)
 
 
@@ -140,7 +141,7 @@ def main(argv):
   del argv
   files = sorted((pathlib.Path(_PHOTOGRAPHS.value).expanduser() / 'images').glob('*.jpg'))[1::3]
   if not files:
-    raise app.UsageError(f'no images/*.jpg in {_PHOTOGRAPHS.value}; give a folder of aligned crops')
+    raise app.UsageError(f'fewer than two images/*.jpg in {_PHOTOGRAPHS.value}; give a folder of aligned crops')
   poses = label_viewpoints_benchmark.read_poses(_POSES.value) if _POSES.value else {}
   finder, parser, rng = photographs.FaceFinder(parsing.load()), parsing.load(), np.random.default_rng(0)
   result = dict(benchmark='face_search')

@@ -99,7 +99,7 @@ def _turn(angle: float) -> float:
 
 
 # Of photographs of faces, all but about 1% keep each of these.
-LEAST_CERTAINTY = 0.68  # mean probability of the likeliest label
+LEAST_CERTAINTY = 0.73  # mean probability of the likeliest label; what is made up from noise has up to .72
 LEAST_PART_CERTAINTY = np.array([0.06, 0.5, 0.35])  # of eyes, nose, mouth; mean probability
 LARGEST_SHARE_OFF = math.log(2.5)
 LARGEST_PLACE_OFF = 0.13  # of a part against where aligned crops have it

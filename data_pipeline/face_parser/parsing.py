@@ -21,7 +21,6 @@ from data_pipeline.face_parser import parameters
 
 OUTPUT_SIDE = 2 * network.SIZE  # of label maps, pixels: borders between the network's own are interpolated
 BATCH_SIZE = 8
-_SEEN_AT_ONCE = 8
 # What is worn and covers less than this share of the picture is a speck of something else: 98% of synthetic people's cover twice as much.
 _SMALLEST_WORN = {'eye_g': 0.02, 'hat': 0.05}
 
@@ -52,34 +51,37 @@ class FaceParser:
     Raises:
       ValueError: for images of another shape.
     """
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.shape[1] % network.SIZE or not images.shape[1]:
-      raise ValueError(f'images have shape {images.shape}; give square RGB ones, [images, size, size, 3], of a multiple of {network.SIZE}')
-    factor = images.shape[1] // network.SIZE
-    small = images.reshape(len(images), network.SIZE, factor, network.SIZE, factor, 3).mean(axis=(2, 4), dtype=np.float32)
-    found = [np.zeros((0, OUTPUT_SIDE, OUTPUT_SIDE), np.uint8)]
-    for start in range(0, len(small), BATCH_SIZE):
-      chunk = small[start:start + BATCH_SIZE]
-      padded = np.concatenate([chunk, np.zeros((BATCH_SIZE - len(chunk), *chunk.shape[1:]), np.float32)])
-      found.append(np.asarray(_parse(self.params, padded / 127.5 - 1))[:len(chunk)])
-    return np.concatenate(found)
+    return self._in_batches(_parse, images)
 
   def see(
-      self, images: UInt8[np.ndarray, 'images 2*size 2*size 3'], mirrored: bool,
+      self, images: UInt8[np.ndarray, 'images size size 3'], mirrored: bool,
   ) -> tuple[framing.Evidence, UInt8[np.ndarray, 'images size size']]:
     """What is made of pictures, in brief: evidence of faces, and label maps of the network's own size.
 
     Args:
-      images: square, of a multiple of the network's size.
+      images: as those of `parse`.
       mirrored: whether their mirror images are read too, as `parse` does: it takes twice the time.
+
+    Raises:
+      ValueError: for images of another shape.
     """
-    parts = []
-    for start in range(0, len(images), _SEEN_AT_ONCE):
-      chunk = images[start:start + _SEEN_AT_ONCE]
-      factor = chunk.shape[1] // network.SIZE
+    return self._in_batches(_see_with_mirror if mirrored else _see, images)
+
+  def parse_and_see(self, images: UInt8[np.ndarray, 'images size size 3']):
+    """(`parse`, `see` with mirror images), from one reading."""
+    return self._in_batches(_parse_and_see, images)
+
+  def _in_batches(self, function, images):
+    """function(params, batch of BATCH_SIZE images of the network's size, in [-1, 1]), without what fills the last batch."""
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3 or images.shape[1] % network.SIZE or not images.shape[1]:
+      raise ValueError(f'images have shape {images.shape}; give square RGB ones, [images, size, size, 3], of a multiple of {network.SIZE}')
+    factor, parts = images.shape[1] // network.SIZE, []
+    for start in range(0, max(1, len(images)), BATCH_SIZE):
+      chunk = images[start:start + BATCH_SIZE]
       small = chunk.reshape(len(chunk), network.SIZE, factor, network.SIZE, factor, 3).mean(axis=(2, 4), dtype=np.float32)
-      padded = np.concatenate([small, np.zeros((_SEEN_AT_ONCE - len(chunk), *small.shape[1:]), np.float32)])
-      parts.append(jax.tree.map(lambda values: np.asarray(values)[:len(chunk)], _see(self.params, padded / 127.5 - 1, mirrored)))
+      padded = np.concatenate([small, np.zeros((BATCH_SIZE - len(chunk), *small.shape[1:]), np.float32)])
+      parts.append(jax.tree.map(lambda values: np.asarray(values)[:len(chunk)], function(self.params, padded / 127.5 - 1)))
     return jax.tree.map(lambda *values: np.concatenate(values), *parts)
 
 
@@ -91,15 +93,29 @@ def logits(params: Any, image: Float[Array, 'batch size size 3']) -> Float[Array
   return jnp.logaddexp(jax.nn.log_softmax(own), jax.nn.log_softmax(mirrored))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _see(params, image, mirrored):
-  found = logits(params, image) if mirrored else network.ParserNetwork().apply(params, image)
+def _brief(found):
   return framing.evidence(jax.nn.softmax(found)), jnp.argmax(found, axis=-1).astype(jnp.uint8)
+
+
+@jax.jit
+def _see(params, image):
+  return _brief(network.ParserNetwork().apply(params, image))
+
+
+@jax.jit
+def _see_with_mirror(params, image):
+  return _brief(logits(params, image))
 
 
 @jax.jit
 def _parse(params, image):
   return label_maps(logits(params, image)).astype(jnp.uint8)
+
+
+@jax.jit
+def _parse_and_see(params, image):
+  found = logits(params, image)
+  return label_maps(found).astype(jnp.uint8), *_brief(found)
 
 
 def label_maps(logits: Float[Array, 'batch size size labels']) -> Int[Array, 'batch output output']:

@@ -39,20 +39,20 @@ class FaceFinder:
       squares: each stretched to a square, as `parsing.FaceParser.parse` takes them.
       photographs: the same, uint8 [height, width, 3], as they are or smaller.
     """
-    maps = self._parser.parse(squares)
-    seen, small = self._parser.see(squares, True)
+    maps, seen, small = self._parser.parse_and_see(squares)
     readings = []
     for k, image in enumerate(photographs):
-      found = None if not framing.doubt(framing.one_of(seen, k), small[k]) else face_search.find(image, self._parser.see)
-      if found is None or framing.is_whole(found.square, *image.shape[:2]) and not found.doubt:
-        readings.append(framings.Reading(maps[k]))
-      elif not found.doubt:
-        readings.append(self._cropped(image, found))
-      elif _is_portrait(float(seen.certainty[k]), small[k]):
-        readings.append(framings.Reading(maps[k]))
-      else:
-        readings.append(framings.Reading(None, refusal=found.doubt))
+      evidence = framing.one_of(seen, k)
+      framed = not framing.doubt(evidence, small[k])
+      readings.append(framings.Reading(maps[k]) if framed else self._searched(image, maps[k], _is_portrait(evidence, small[k])))
     return readings
+
+  def _searched(self, image: np.ndarray, whole: np.ndarray, is_portrait: bool) -> framings.Reading:
+    """Of a photograph that does not look framed, given its map as a whole, and whether that may be a portrait's all the same."""
+    found = face_search.find(image, self._parser.see)
+    if found.doubt:
+      return framings.Reading(whole) if is_portrait else framings.Reading(None, refusal=found.doubt)
+    return framings.Reading(whole) if framing.is_whole(found.square, *image.shape[:2]) else self._cropped(image, found)
 
   def _cropped(self, image: np.ndarray, found: face_search.Found) -> framings.Reading:
     labels = self._parser.parse(face_search.cut(face_search.photograph(image), found.square)[None])[0]
@@ -61,9 +61,9 @@ class FaceFinder:
     return framings.Reading(spread(labels, found.square, *image.shape[:2]), frame)
 
 
-def _is_portrait(certainty: float, labels: UInt8[np.ndarray, 'size size']) -> bool:
-  """Whether what is doubted and shows no other face is a portrait all the same, with something before nose or mouth, say."""
-  return (certainty >= framing.LEAST_CERTAINTY and framing.is_whole(framing.square(labels), 1, 1)
+def _is_portrait(seen: framing.Evidence, labels: UInt8[np.ndarray, 'size size']) -> bool:
+  """Whether what is doubted is a portrait if no other face is found: seen surely, eyes and mouth in place, a hand before its nose."""
+  return (float(seen.certainty) >= framing.LEAST_CERTAINTY and framing.is_whole(framing.square(labels), 1, 1)
           and anatomy.fit(anatomy.moments(labels)) >= framing.LEAST_FIT)
 
 

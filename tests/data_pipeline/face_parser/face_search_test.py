@@ -49,6 +49,11 @@ def finder():
   return photographs.FaceFinder(parsing.load())
 
 
+def test_maps_with_and_without_the_search_are_kept_apart(finder):
+  """Protects a second run with --no-face-search, or without it: label maps are kept by the parser's fingerprint."""
+  assert finder.fingerprint not in ('', parsing.load().fingerprint)
+
+
 def test_squares_in_squares():
   """Protects frames: the middle of a square is its middle, a turn adds up, and the identity changes nothing."""
   outer = alignment.Square(np.array([100.0, 50.0]), 40.0, math.pi / 2)
@@ -88,6 +93,41 @@ def test_a_frame_comes_to_rest_where_the_face_is(finder):
   (square, likeness, _), *_ = face_search.refine(source, [start], finder._parser.see)
   apart, larger, turned = framing.distance(square, true)
   assert apart < 0.1 and larger < 0.25 and turned < 0.1 and likeness > 0.03
+
+
+def a_face(count=1, **changed):
+  """Evidence of well framed faces, and the map of one, as the parser gives them."""
+  parser = parsing.load()
+  _, labels = parser.see(stretched(portrait())[None], True)
+  ideal = dict(certainty=0.85, part_certainty=[0.3, 0.7, 0.5], share=framing._SHARES, place=[[0.5, row] for row in framing._ROWS]) | changed
+  seen = framing.Evidence(**{name: np.stack([np.asarray(value, float)] * count) for name, value in ideal.items()})
+  return seen, np.repeat(labels, count, axis=0)
+
+
+@pytest.mark.parametrize('changed, said', [
+    ({}, ''), (dict(certainty=0.72), 'labels are 0.72 sure'), (dict(part_certainty=[0.3, 0.4, 0.5]), 'nose seen with a certainty of 0.40'),
+    (dict(share=[0.019, 0.09, 0.0265]), 'nose cover 9.00%'), (dict(share=[0.2, 0.027, 0.0265]), ''),  # glasses
+    (dict(place=[[0.5, 0.49], [0.5, 0.583], [0.7, 0.753]]), 'mouth lie 0.20 sides')])
+def test_each_rule_of_a_framed_face(changed, said):
+  """Protects from made-up faces, one rule at a time: a well framed face keeps all, and what breaks one is told which."""
+  seen, labels = a_face(**changed)
+  doubt = framing.doubt(framing.one_of(seen, 0), labels[0])
+  assert said in doubt and bool(doubt) == bool(said)
+
+
+def test_rules_of_the_map():
+  """Protects the same: a picture with hardly any skin, and one upside down, are no faces, however sure the parser is."""
+  seen, labels = a_face()
+  one = framing.one_of(seen, 0)
+  assert 'skin covers' in framing.doubt(one, np.where(labels[0] == 1, 0, labels[0]))
+  assert 'rules of anatomy' in framing.doubt(one, labels[0][::-1])
+
+
+def test_what_follows_its_window_is_not_found():
+  """Protects the last rule in the search: a parser that sees the same face in whatever window it is shown has found none."""
+  image = np.full((200, 200, 3), 90, np.uint8)
+  found = face_search.find(image, lambda windows, mirrored: a_face(len(windows)))
+  assert 'it moves by' in found.doubt
 
 
 def test_moves_tell_faces_from_inventions():
@@ -138,6 +178,7 @@ def test_labels_are_spread_over_the_photograph():
   """Protects crops: what is cut out of the photograph's map where the frame is, is the frame's map; far from it there is background."""
   labels = np.zeros((64, 64), np.uint8) + 1
   labels[:, 32:] = 2
+  labels[40:] += 2
   square = alignment.Square(np.array([120.0, 90.0]), 64.0, 0.3)
   spread = photographs.spread(labels, square, 200, 300)
   assert spread.shape == (200, 300) and spread[0, 0] == spread[-1, -1] == 0
@@ -161,6 +202,11 @@ def test_preparation_crops_refuses_and_reports(tmp_path, monkeypatch):
   assert report['num_kept'] == 1 and list(report['noted']['reframed']['files']) == ['photos/far.png']
   assert [one['fault'] for one in report['refused']] == ['face_not_found'] and 'no part of it' in report['refused'][0]['line']
   assert report['alignment']['aligned'] == 1
+  # what was read, with or without a face, is not searched again
+  monkeypatch.setattr(face_search, 'find', lambda image, see: pytest.fail('searched again'))
+  assert prepare_command_line.main([str(photos), str(tmp_path / 'aligned'), '--align', *options]) == 0
+  monkeypatch.setattr(face_search, 'find', lambda image, see: face_search.Found(true, 0.3, '') if image.shape[0] == 512 else
+                      face_search.Found(None, 0.0, 'no part of it looks like a face'))
   assert prepare_command_line.main([str(photos), str(tmp_path / 'whole'), *options]) == 1  # none is kept
   report = json.loads((tmp_path / 'whole' / 'report' / 'report.json').read_text())
   assert sorted(one['fault'] for one in report['refused']) == ['face_not_found', 'not_framed']
