@@ -10,11 +10,17 @@ import numpy as np
 
 NOTHING = -1
 FAR = 1e9  # depth of an empty sample; not infinite, which compilers may take liberties with
+_ROUNDING = 1 - 1e-6  # of the nearest corner's depth: what lies before all of it even then is not asked about further
+
+
+def empty_depth(size: int) -> np.ndarray:
+  """Depth [size, size] of nothing."""
+  return np.full((size, size), FAR, np.float32)
 
 
 def buffers(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Empty (depth [size, size], primitive [size, size], weights [size, size, 2])."""
-  return (np.full((size, size), FAR, np.float32), np.full((size, size), NOTHING, np.int32),
+  return (empty_depth(size), np.full((size, size), NOTHING, np.int32),
           np.zeros((size, size, 2), np.float32))
 
 
@@ -27,7 +33,7 @@ def draw_triangles(corners, triangles, first, depth, primitive, weights, both_si
     triangles: [triangles, 3] counter-clockwise in space, so clockwise where y runs down.
     first: number of the first primitive.
     depth: [size, size] nearest depth so far; written.
-    primitive: [size, size] whose it is; written.
+    primitive: [size, size] whose it is; written. None, like `weights`, where depth alone is wanted.
     weights: [size, size, 2] weights of the first two corners, perspective-correct; written.
     both_sides: whether triangles that face away are drawn too.
   """
@@ -46,9 +52,12 @@ def draw_triangles(corners, triangles, first, depth, primitive, weights, both_si
       continue
     inverse = 1.0 / area
     ia, ib, ic = 1.0 / az, 1.0 / bz, 1.0 / cz
+    nearest = _ROUNDING * min(az, bz, cz)
     for y in range(y0, y1 + 1):
       py = y + 0.5
       for x in range(x0, x1 + 1):
+        if nearest > depth[y, x]:
+          continue
         px = x + 0.5
         wa = ((bx - px) * (cy - py) - (by - py) * (cx - px)) * inverse
         wb = ((cx - px) * (ay - py) - (cy - py) * (ax - px)) * inverse
@@ -60,9 +69,10 @@ def draw_triangles(corners, triangles, first, depth, primitive, weights, both_si
         z = 1.0 / (wa + wb + wc * ic)
         if z < depth[y, x]:
           depth[y, x] = z
-          primitive[y, x] = first + t
-          weights[y, x, 0] = wa * z
-          weights[y, x, 1] = wb * z
+          if primitive is not None:
+            primitive[y, x] = first + t
+            weights[y, x, 0] = wa * z
+            weights[y, x, 1] = wb * z
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -74,7 +84,7 @@ def draw_strands(points, radius, first, depth, primitive, weights, narrowest, op
     radius: [strands, points] half widths in samples.
     first: number of the first primitive.
     depth: [size, size]; written.
-    primitive: [size, size]; written.
+    primitive: [size, size]; written. None, like `weights`, where depth alone is wanted.
     weights: [size, size, 2] how far along the segment, [0, 1], and how far from its middle, [-1, 1]; written.
     narrowest: half width in samples below which a strand is drawn this wide.
     opaque: [size, size] depth of the triangles alone: a segment with both ends behind them is left out.
@@ -97,6 +107,7 @@ def draw_strands(points, radius, first, depth, primitive, weights, narrowest, op
       across = 1.0 / np.sqrt(squared) if squared > 1e-12 else 0.0
       steep = abs(dy) > 1e-6
       reach = widest * np.sqrt(squared) / abs(dy) if steep else 0.0  # half the width of the band's cut by a row
+      nearest = _ROUNDING * min(az, bz)
       for y in range(y0, y1 + 1):
         py = y + 0.5 - ay
         first_x, last_x = x0, x1
@@ -104,6 +115,8 @@ def draw_strands(points, radius, first, depth, primitive, weights, narrowest, op
           middle = ax + py * dx / dy - 0.5
           first_x, last_x = max(x0, int(np.ceil(middle - reach))), min(x1, int(np.floor(middle + reach)))
         for x in range(first_x, last_x + 1):
+          if nearest > depth[y, x]:
+            continue
           px = x + 0.5 - ax
           t = min(max((px * dx + py * dy) * inverse, 0.0), 1.0)
           ex, ey = px - t * dx, py - t * dy
@@ -113,9 +126,10 @@ def draw_strands(points, radius, first, depth, primitive, weights, narrowest, op
           z = az + t * (bz - az)
           if z < depth[y, x]:
             depth[y, x] = z
-            primitive[y, x] = first + i * segments + j
-            weights[y, x, 0] = t
-            weights[y, x, 1] = (px * dy - py * dx) * across / r
+            if primitive is not None:
+              primitive[y, x] = first + i * segments + j
+              weights[y, x, 0] = t
+              weights[y, x, 1] = (px * dy - py * dx) * across / r
 
 
 @numba.njit(cache=True, nogil=True, inline='always')

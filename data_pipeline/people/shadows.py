@@ -54,17 +54,17 @@ def _axes(direction: np.ndarray) -> np.ndarray:
 
 
 def _cast_one(axes: np.ndarray, meshes, strands, size: int, every: int) -> np.ndarray:
-  depth, primitive, weights = rasterizer.buffers(size)
+  depth = rasterizer.empty_depth(size)
   for mesh in meshes:
     if every == _FILL and len(mesh.vertices) > _FINE:
       _mark(mesh.vertices, axes, depth)
     else:
-      rasterizer.draw_triangles(_project(mesh.vertices, axes, size), mesh.triangles, 0, depth, primitive, weights, True)
+      rasterizer.draw_triangles(_project(mesh.vertices, axes, size), mesh.triangles, 0, depth, None, None, True)
   opaque = depth.copy()
   for lock in strands:
     points = lock.points[::every]
     radius = lock.radius[::every] * np.float32(size / (2 * RADIUS) * _WIDER[every])
-    rasterizer.draw_strands(_project(points, axes, size), radius, 0, depth, primitive, weights, 0.5, opaque)
+    rasterizer.draw_strands(_project(points, axes, size), radius, 0, depth, None, None, 0.5, opaque)
   return np.minimum(depth, np.float32(_FAR)).astype(np.float32)
 
 
