@@ -79,7 +79,7 @@ def grow(roots, side, layer, length, cut, style, chart, front, back, lock, out):
       out[s, j, 0], out[s, j, 1], out[s, j, 2] = x, y, z
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline='always')
 def _turned(x, y, z, tx, ty, tz, j, part, length, side, front_root, layer, lock, style):
   """Where a strand that comes along (tx, ty, tz) goes on: by the comb, gravity, its stiffness; unit vector."""
   nx, ny, nz = (x - _CX) / _AX**2, (y - _CY) / _AY**2, (z - _CZ) / _AZ**2

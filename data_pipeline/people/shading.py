@@ -265,7 +265,7 @@ def _average(y, x, position, normal, albedo, gloss, received):
     normal[y, x, i] *= length
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
 def _light_surface(y, x, px, py, pz, vx, vy, vz, what, normal, albedo, gloss, received, directions, radiances, softness, penumbra, axes,
                    key_map, linear):
   nx, ny, nz = normal[y, x, 0], normal[y, x, 1], normal[y, x, 2]
@@ -311,7 +311,7 @@ def _light_surface(y, x, px, py, pz, vx, vy, vz, what, normal, albedo, gloss, re
   linear[y, x, 0], linear[y, x, 1], linear[y, x, 2] = red, green, blue
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
 def _light_strand(y, x, px, py, pz, vx, vy, vz, tangent, albedo, gloss, received, directions, radiances, softness, axes, key_map, linear):
   """Hair in the key light, and the highlights of all lights: along the strand, a white lobe and a coloured one."""
   tx, ty, tz = tangent[y, x, 0], tangent[y, x, 1], tangent[y, x, 2]

@@ -204,7 +204,7 @@ def _paint(albedo, height, gloss, masks, octaves, starts, colours, amounts):
         albedo[row, column, band] = value[column]
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
 def _pigments(mask, noises, amounts, blood, melanin, stubble, redder, grey):
   """One row's haemoglobin, melanin, hair under the skin, redness of lips, and depth of grooves (`grey`)."""
   for i in range(blood.shape[0]):
@@ -229,7 +229,7 @@ def _pigments(mask, noises, amounts, blood, melanin, stubble, redder, grey):
         + F(0.9) * mask[_MOUTH_LINES, i] * max(F(1) + F(0.4) * tints, F(0)))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
 def _relief(mask, noises, amounts, stubble, groove, height, gloss):
   """One row's relief and gloss."""
   for i in range(height.shape[0]):
@@ -245,7 +245,7 @@ def _relief(mask, noises, amounts, stubble, groove, height, gloss):
     gloss[i] = max(shine + lips * (wet - shine), F(0.1))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True, inline='always')
 def _band(mask, noises, colours, amounts, band, blood, melanin, stubble, redder, groove, value):
   """One row's albedo in one band: absorption, then make-up."""
   tone, haemoglobin, pigment, lip, hair = (colours[0, band], colours[1, band], colours[2, band], colours[3, band], colours[4, band])
