@@ -45,11 +45,17 @@ def surface_width(
   """Standard deviation of the depth along a ray, world units, under the weights made to sum to 1; 0 where they are all 0."""
   fractions = weights / jnp.maximum(jnp.sum(weights, axis=-1, keepdims=True), 1e-9)
   mean = expected_depth(fractions, distances)
-  return jnp.sqrt(jnp.sum(fractions * (distances - mean[..., None])**2, axis=-1))
+  return _root(jnp.sum(fractions * (distances - mean[..., None])**2, axis=-1))
 
 
 def normals(sdf: Callable[[Array], Array], points: Float[Array, '*points 3']) -> Float[Array, '*points 3']:
   """Unit gradient of a signed distance at world points: out of the solid. 0 where the gradient is."""
   value, pull_back = jax.vjp(sdf, points)
   gradient, = pull_back(jnp.ones_like(value))
-  return gradient / jnp.maximum(jnp.linalg.norm(gradient, axis=-1, keepdims=True), 1e-9)
+  return gradient / jnp.maximum(_root(jnp.sum(gradient**2, axis=-1, keepdims=True)), 1e-9)
+
+
+def _root(square: Float[Array, '*values']) -> Float[Array, '*values']:
+  """The square root, whose gradient is 0, not infinite, where the square is 0."""
+  positive = square > 0
+  return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)

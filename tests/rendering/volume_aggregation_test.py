@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cnerf_jax.rendering import density as density_lib
 from cnerf_jax.rendering import volume_aggregation
 
 DRAW = np.random.default_rng(0)
@@ -16,7 +17,8 @@ def weights_by_hand(density, deltas):
   for ray in np.ndindex(density.shape[:-1]):
     transmittance = 1.0
     for j in range(density.shape[-1]):
-      alpha = 1 - math.exp(-float(density[ray + (j,)]) * float(deltas[ray + (j,)]))
+      is_last = j == density.shape[-1] - 1
+      alpha = 1.0 if is_last else 1 - math.exp(-float(density[ray + (j,)]) * float(deltas[ray + (j,)]))
       weights[ray + (j,)] = transmittance * alpha
       transmittance *= 1 - alpha
   return weights
@@ -39,24 +41,34 @@ def test_weights_equal_the_loop(leading):
 
 
 def test_intervals_are_world_lengths():
-  """Protects the unit of density: gaps times the direction's norm, and an endless last interval."""
+  """Protects the unit of density: gaps times the direction's norm, of all intervals but the last, which is endless."""
   _, distances, directions = make_rays(())
   deltas = np.asarray(volume_aggregation.interval_lengths(jnp.asarray(distances), jnp.asarray(directions)))
   norm = math.sqrt(sum(x * x for x in directions.tolist()))
-  np.testing.assert_allclose(deltas[:-1], np.diff(distances) * norm, rtol=1e-5)
-  np.testing.assert_allclose(deltas[-1], 1e10 * norm, rtol=1e-5)
+  np.testing.assert_allclose(deltas, np.diff(distances) * norm, rtol=1e-5)
 
 
 def test_weights_are_shares():
-  """Protects compositing: weights in [0, 1], their sum at most 1, and all of it where something is hit."""
+  """Protects compositing: weights in [0, 1] that sum to 1, whatever is hit: what nothing stops stays at the last sample."""
   density, distances, directions = make_rays((50,), samples=24)
   deltas = volume_aggregation.interval_lengths(jnp.asarray(distances), jnp.asarray(directions))
-  for scale in (0.0, 1e-12, 1e-3, 1.0, 1e3, 1e12):
+  for scale in (0.0, 1e-30, 1e-12, 1e-3, 1.0, 1e3, 1e12):
     weights = np.asarray(volume_aggregation.aggregation_weights(jnp.asarray(density) * scale, deltas))
     assert (weights >= 0).all() and (weights <= 1).all()
-    assert (weights.sum(-1) <= 1 + 1e-6).all()
-    if scale >= 1e-3:
-      np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+    if scale <= 1e-12:
+      np.testing.assert_allclose(weights[..., -1], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize('betas_away', [1, 10, 30, 100, 1000])
+def test_no_ray_leaks_however_sharp_the_surface(betas_away):
+  """Protects background and opacity of sharp models: of a ray that passes every surface by many density_beta nothing is lost."""
+  sdf, beta = 0.1, 0.1 / betas_away
+  density = density_lib.density_from_sdf(jnp.full(12, sdf), jnp.float32(beta))
+  weights = volume_aggregation.aggregation_weights(density, jnp.full(11, 0.02))
+  np.testing.assert_allclose(weights.sum(), 1, atol=1e-6)
+  if betas_away >= 30:
+    np.testing.assert_allclose(weights[-1], 1, atol=1e-6)
 
 
 @pytest.mark.parametrize('exponent', range(-10, 11, 2))
@@ -64,7 +76,7 @@ def test_values_and_gradients_are_finite(exponent):
   """Protects training at extreme densities, from 1e-10 to 1e10, alone and beside each other."""
   _, distances, directions = make_rays((4,))
   deltas = volume_aggregation.interval_lengths(jnp.asarray(distances), jnp.asarray(directions))
-  uniform = jnp.full(deltas.shape, 10.0**exponent, jnp.float32)
+  uniform = jnp.full(distances.shape, 10.0**exponent, jnp.float32)
   for density in (uniform, uniform.at[..., ::2].set(1e-10), uniform.at[..., 1::2].set(1e10)):
     moment = lambda d: jnp.sum(volume_aggregation.aggregation_weights(d, deltas) * jnp.arange(6.0))
     value, gradient = jax.value_and_grad(moment)(density)
@@ -74,7 +86,7 @@ def test_values_and_gradients_are_finite(exponent):
 def test_opaque_wall_takes_it_all():
   """Protects occlusion: a wall hides what is behind it, and nothing in front takes its place."""
   density = jnp.array([0.0, 0.0, 1e8, 5.0, 1e8])
-  weights = volume_aggregation.aggregation_weights(density, jnp.array([0.04, 0.04, 0.04, 0.04, 1e10]))
+  weights = volume_aggregation.aggregation_weights(density, jnp.full(4, 0.04))
   np.testing.assert_allclose(weights, [0, 0, 1, 0, 0], atol=1e-7)
 
 

@@ -83,7 +83,7 @@ def test_rendering_equals_the_loop():
     for j in range(NUM_SAMPLES):
       at = ray + (j,)
       density = 1 / (1 + np.exp(sample.sdf[at] / 0.02)) / 0.02
-      gap = distances[ray][j + 1] - distances[ray][j] if j + 1 < NUM_SAMPLES else 1e10
+      gap = distances[ray][j + 1] - distances[ray][j] if j + 1 < NUM_SAMPLES else np.inf
       alpha = 1 - np.exp(-density * gap * np.linalg.norm(rays.directions[ray]))
       weight = transmittance * alpha
       rgb, mask = rgb + weight * sample.color[at], mask + weight * sample.mask_scores[at]
