@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -26,3 +27,12 @@ def test_normals_point_out_of_the_solid():
   points = jnp.array([[[0.3, 0.0, 0.0], [0.0, -0.2, 0.0], [0.1, 0.1, 0.1], [0.0, 0.0, 0.0]]])
   found = surface.normals(lambda p: jnp.sum(p**2, axis=-1) - 0.01, points)
   np.testing.assert_allclose(found[0], [[1, 0, 0], [0, -1, 0], [3**-0.5] * 3, [0, 0, 0]], atol=1e-6)
+
+
+def test_gradients_are_finite_where_there_is_nothing_to_measure():
+  """Protects losses on width and normals: a ray with all weight on one sample has no width, a point without slope no normal, and neither gives NaN."""
+  distances = jnp.array([0.9, 1.0, 1.1])
+  for weights in ([0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.5]):
+    assert np.isfinite(jax.grad(lambda w: surface.surface_width(w, distances))(jnp.array(weights))).all()
+  slope = lambda points: jnp.sum(surface.normals(lambda p: jnp.sum(p**2, axis=-1), points) ** 2)
+  assert np.isfinite(jax.grad(slope)(jnp.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]]))).all()
