@@ -164,6 +164,9 @@ def _config_path(argv) -> str | None:
 
 def parse_flags(argv):
   """Flags from the command line; an unknown config key ends the program with one line that lists the right ones."""
+  path = _config_path(argv)
+  if path is not None and not os.path.isfile(path.split(':')[0]):  # a file may be given a string after a colon
+    sys.exit(f'error: --config={path} can not be read; give one of configs/*.py')
   try:
     return app.parse_flags_with_usage(argv)
   except OSError:

@@ -120,6 +120,8 @@ def render(
   """
   num_devices = 1 if mesh is None else mesh.size
   _check_sizes(generator, styles, image_size, num_samples, num_importance, num_devices)
+  if num_chunks is not None and num_chunks < 1:
+    raise ValueError(f'num_chunks {num_chunks} must be at least 1; None chooses it')
   batch_shape = jnp.broadcast_shapes(styles.shape[:-3], camera.focal.shape)
   styles, camera = _flat_batch(styles, 3, batch_shape), _flat_cameras(camera, batch_shape)
   field = radiance_field(generator, params, styles, classes, class_weights)
@@ -168,6 +170,8 @@ def _check_sizes(generator: Generator, styles: Array, image_size: int, num_sampl
   expected = (generator.num_classes, 2, generator.style_dim)
   if styles.shape[-3:] != expected:
     raise ValueError(f'styles end in shape {styles.shape[-3:]}, this generator needs {expected}; see map_latents')
+  if 0 in styles.shape:
+    raise ValueError(f'styles of shape {styles.shape} are of nobody; give at least one portrait')
   if image_size < 1:
     raise ValueError(f'image_size {image_size} must be at least 1 pixel; use that of training, or any other')
   if num_samples < 2:

@@ -57,7 +57,7 @@ def check_data(config: ml_collections.ConfigDict, data: Any) -> None:
       config.evaluation.num_images, num_train=data.num_train, num_validation=data.num_validation)
   if split == 'train' and data.num_train < 2 * num_samples:
     lines.append(f'{data.num_train} training examples are too few for evaluation.num_images {config.evaluation.num_images}; '
-                 f'set --config.evaluation.num_images={max(1, data.num_train // 2)}')
+                 + (f'set --config.evaluation.num_images={data.num_train // 2}' if data.num_train >= 4 else 'add portraits'))
   if data.record_size % config.image_size:
     lines.append(f'data.record_size {data.record_size} must be a multiple of image_size {config.image_size}, so that blocks of whole pixels '
                  'are averaged; use another image_size, or other records')

@@ -1,4 +1,4 @@
-"""The smallest run: every part of training once, in well under a minute after compilation. For tests and for a first look.
+"""The smallest run: every part of training once, in some minutes, nearly all of them compilation. For tests and for a first look.
 
   python main.py --config=configs/smoke.py --workdir=DIR
 """

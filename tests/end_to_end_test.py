@@ -140,8 +140,9 @@ def assert_one_line(done, *words):
     (('--mode=evaluate', '--workdir=run', '--params=pretrained/portraits32.npz', '--config=configs/smoke.py'),
      ('contains another generator', 'image_size 32, not 16')),
     (('--config=configs/smok.py', '--workdir=run', '--config.batch_size=4'), ('error: --config=configs/smok.py can not be read',)),
+    (('--config=configs/smok.py', '--workdir=run'), ('error: --config=configs/smok.py can not be read; give one of configs/*.py',)),
     (('--config', 'configs/smoke.py', '--workdir=run', '--config.batch_sise=4'), ("no config key 'batch_sise'",)),
-], ids=['evaluate', 'plan', 'params alone', 'params in training', 'other params', 'path', 'space'])
+], ids=['evaluate', 'plan', 'params alone', 'params in training', 'other params', 'path', 'path alone', 'space'])
 def test_misplaced_flags_are_told(shared, options, words):
   """Protects from a flag that is silently ignored, and from tracebacks over a typing error."""
   assert_one_line(run_main(shared, *options), *words)

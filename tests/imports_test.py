@@ -38,7 +38,7 @@ LEVELS = {
         'cnerf_jax.export', 'cnerf_jax.pretrained', 'cnerf_jax.camera', 'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence',
         'cnerf_jax.models.regional_mapping', 'cnerf_jax.version', 'cnerf_jax.editing', 'cnerf_jax.meshing', 'cnerf_jax.draw.photograph'),
     # the command line puts the page together; the readers of photographs are trained where photographs and people are
-    'cnerf_jax.studio.__main__': ('cnerf_jax.studio', 'cnerf_jax.pretrained', 'data_pipeline.photograph_reading'),
+    'cnerf_jax.studio.__main__': ('cnerf_jax.studio', 'cnerf_jax.pretrained', 'cnerf_jax.draw.models', 'data_pipeline.photograph_reading'),
     'cnerf_jax.evaluation': (
         'cnerf_jax.sampler', 'cnerf_jax.models', 'cnerf_jax.rendering', 'cnerf_jax.camera', 'cnerf_jax.rays',
         'cnerf_jax.latents', 'cnerf_jax.semantics', 'cnerf_jax.persistence'),

@@ -309,3 +309,18 @@ def test_sizes_without_divisors_are_padded(params, styles, monkeypatch):
   cut, cut_normals = jax.jit(lambda: draw())()
   assert_same_rendering(cut, whole)
   np.testing.assert_allclose(cut_normals, normals, atol=1e-4)
+
+
+@pytest.mark.parametrize('num_chunks', [0, -4])
+def test_impossible_chunks_are_one_line(num_chunks):
+  """Protects callers who know the config's 0: None chooses here."""
+  generator = tiny.make_generator()
+  styles = jnp.zeros((1, 3, 2, 8))
+  with pytest.raises(ValueError, match=f'num_chunks {num_chunks} must be at least 1; None chooses it'):
+    sampler.render(generator, {}, styles, camera_lib.orbit(0.0, 0.0), image_size=4, num_samples=4, num_chunks=num_chunks)
+
+
+def test_nobody_is_one_line():
+  """Protects loops that end with an empty batch."""
+  with pytest.raises(ValueError, match='are of nobody; give at least one portrait'):
+    sampler.render(tiny.make_generator(), {}, jnp.zeros((0, 3, 2, 8)), camera_lib.orbit(0.0, 0.0), image_size=4, num_samples=4)

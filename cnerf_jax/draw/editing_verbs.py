@@ -87,9 +87,10 @@ def _add_directions(parser, seeds, names) -> None:
 def _add_invert(parser) -> None:
   parser.add_argument('--photo', metavar='FILE', required=True, help='a square PNG or JPEG')
   parser.add_argument('--labels', metavar='FILE', help='its label map: a PNG whose pixels are numbers of classes, 255 where unknown')
-  parser.add_argument('--label_order', '--label-order', choices=editing_checks.LABEL_ORDERS, default='classes',
+  parser.add_argument('--label_order', '--label-order', type=lambda name: name.replace('-', '_'),
+                      choices=editing_checks.LABEL_ORDERS, default='classes',
                       help="what the numbers are: the model's classes in order, or CelebAMask-HQ's 19 (default: classes)")
-  parser.add_argument('--encoder', metavar='RUN', help="the run or file whose encoder begins (default: the model's own, if it is a run)")
+  parser.add_argument('--encoder', metavar='RUN', help="the run or file whose encoder begins (default: the model's own, if it has one)")
   parser.add_argument('--turn', metavar='RADIANS', type=float, default=0.4, help='to either side in the last columns (default: 0.4)')
   parser.add_argument('--latent_steps', '--latent-steps', metavar='N', type=int, default=100, help="among the model's people (default: 100)")
   parser.add_argument('--style_steps', '--style-steps', metavar='N', type=int, default=60, help='around them, styles apart (default: 60)')

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_build(command: argparse.ArgumentParser) -> None:
   command.add_argument('folder', type=pathlib.Path, help='to write to: new, empty, or of an earlier build')
-  command.add_argument('--model', default=MODEL, help='a file of parameters or the --workdir of a run (%(default)s)')
+  command.add_argument('--model', default=MODEL, help='a file of parameters, the --workdir of a run, or a shipped model by name (%(default)s)')
   command.add_argument('--directions', type=int, default=NUM_DIRECTIONS, help='sliders of each region and part (%(default)s)')
   command.add_argument('--runtime', help='the file of npm pack onnxruntime-web, of the version of docs/studio.md; fetched if not given')
   command.add_argument(
@@ -46,9 +46,10 @@ def _build(given: argparse.Namespace) -> int:
   from cnerf_jax.studio import build  # pylint: disable=g-import-not-at-top
   from cnerf_jax.studio import photograph_graph  # pylint: disable=g-import-not-at-top
   from cnerf_jax.studio import runtime  # pylint: disable=g-import-not-at-top
-  model = pretrained.load(given.model)
+  path = _path(given.model)
+  model = pretrained.load(path)
   build.check(given.folder, model)
-  encoder, reader = (_encoder(given.model), _reader()) if given.photographs else (None, None)
+  encoder, reader = (_encoder(path), _reader()) if given.photographs else (None, None)
   if encoder is not None and reader is not None:
     photograph_graph.check(encoder, reader)
   num_bytes = build.build(
@@ -71,7 +72,7 @@ def _reader():
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
-  command.add_argument('model', help='the --workdir of a run, or a file of parameters')
+  command.add_argument('model', help='the --workdir of a run, a file of parameters, or a shipped model by name')
   command.add_argument('--host', default='127.0.0.1', help='to listen on; where other machines reach it, a token is asked for (%(default)s)')
   command.add_argument('--port', type=int, default=8000, help='(%(default)s)')
   command.add_argument('--directions', type=int, default=NUM_DIRECTIONS, help='sliders of each region and part (%(default)s)')
@@ -83,12 +84,18 @@ def _serve(given: argparse.Namespace) -> int:
     raise ValueError(f'--port {given.port} is none; use 1024 to 65535')
   from cnerf_jax.studio import drawing  # pylint: disable=g-import-not-at-top
   from cnerf_jax.studio import serve  # pylint: disable=g-import-not-at-top
-  drawer = drawing.Drawer(given.model, num_directions=given.directions)
-  serve.serve(drawer, host=given.host, port=given.port, encoder=_encoder(given.model))
+  path = _path(given.model)
+  drawer = drawing.Drawer(path, num_directions=given.directions)
+  serve.serve(drawer, host=given.host, port=given.port, encoder=_encoder(path))
   return 0
 
 
-def _encoder(path: str) -> pretrained.Encoder | None:
+def _path(name: str) -> pathlib.Path:
+  from cnerf_jax.draw import models  # pylint: disable=g-import-not-at-top
+  return models.find(name)
+
+
+def _encoder(path: pathlib.Path) -> pretrained.Encoder | None:
   """That of a run or a file, if it has one: the first guess of who is on a photograph."""
   return pretrained.load_encoder(path) if pretrained.has_encoder(path) else None
 

@@ -41,6 +41,8 @@ from cnerf_jax.training import pretraining_viewpoints
 from cnerf_jax.training import rare_classes
 from cnerf_jax.training import sharding
 
+_MOST_UNSOUND = 3  # losses in a row, looked at every ten steps, that are not finite: then nothing is learnt any more
+
 
 @flax.struct.dataclass
 class Pretrained:
@@ -204,11 +206,19 @@ def fit(
     carry, meta = saved.restore(abstract, iterator)
     first = meta['step']
   batches = join_batches(iterator, settings.batches_per_step, mesh)
+  num_unsound = 0
   for i in range(first + 1, settings.num_steps + 1):
     carry, likeness = step(carry, next(batches))
-    if i % 10 == 0 or i == settings.num_steps:
-      on_step(i, float(likeness))
-    if saved is not None and (i % config.checkpoint_every == 0 or i == settings.num_steps):
+    is_last, is_due = i == settings.num_steps, i % config.checkpoint_every == 0
+    if i % 10 == 0 or is_due or is_last:
+      loss = float(likeness)
+      num_unsound = 0 if np.isfinite(loss) else num_unsound + 1
+      if num_unsound == _MOST_UNSOUND or num_unsound and is_last:
+        raise ValueError(f'pretraining, step {i}: the reconstruction loss is {loss}; what was saved before that is still there. Lower '
+                         f'vae_pretraining.learning_rate ({settings.learning_rate}) in a new workdir')
+      if i % 10 == 0 or is_last:
+        on_step(i, loss)
+    if saved is not None and (is_due or is_last) and not num_unsound:
       saved.save(i, carry, iterator)
   return carry[0]
 

@@ -1,6 +1,7 @@
 """Prepares real portraits for training: `python -m data_pipeline.prepare --help`."""
 
 import argparse
+from collections.abc import Mapping
 import sys
 
 from data_pipeline.prepare import decoding
@@ -38,6 +39,9 @@ _EXIT = """\
 exit codes: 0 the records are there (refused files are in the report); 1 it could not be done, or --strict found a fault, or no picture
 was kept; 2 the command line is wrong, or anatomy contradicts the label order.
 """
+
+# of configs/photographs32.py, and of the scores (cnerf_jax/evaluation/real_sets.py)
+_IMAGE_SIZE, _NUM_COMPARED, _ENOUGH_VALIDATION, _LEAST_TRAIN = 32, 400, 64, 4
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -121,8 +125,20 @@ def say(summary: report.Summary, output: str) -> None:
   else:
     print(f'look at {summary.report_html}')
   for size in summary.folders:
-    option = '' if size == 64 else f' --config.data.record_size={size}'
-    print(f'train: python main.py --config=configs/photographs32.py --workdir=runs/mine --config.data.dir={output}{option}')
+    options = _train_options(size, summary.kept)
+    if options is not None:
+      print(f'train: python main.py --config=configs/photographs32.py --workdir=runs/mine --config.data.dir={output}{options}')
+
+
+def _train_options(size: int, kept: Mapping[str, int]) -> str | None:
+  """What `configs/photographs32.py` must be told of records of a size, as options; None where it can't be trained on them."""
+  num_train, num_validation = kept.get('train', 0), kept.get('validation', 0)
+  if size % _IMAGE_SIZE or num_train < _LEAST_TRAIN:
+    return None
+  options = '' if size == 64 else f' --config.data.record_size={size}'
+  if num_validation < _ENOUGH_VALIDATION and num_train < 2 * _NUM_COMPARED:  # scores compare with two sets of training people
+    options += f' --config.evaluation.num_images={num_train // 2}'
+  return options
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -73,8 +73,9 @@ def label_order(name: str) -> LabelOrder:
   Raises:
     ValueError: in one line, if there is no such order, or the file is something else.
   """
-  if name in KNOWN:
-    return KNOWN[name]
+  known = KNOWN.get(name.replace('_', '-'))
+  if known is not None:
+    return known
   if not name.lower().endswith('.json'):
     raise ValueError(f'unknown label order {name!r}; use one of {", ".join(KNOWN)}, or a .json file such as '
                      '{"0": "background", "1": "skin"}')

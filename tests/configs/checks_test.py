@@ -118,6 +118,7 @@ def test_every_field_has_a_type_and_a_range(name, field):
 @pytest.mark.parametrize('data, message', [
     (dict(num_train=10_000, num_validation=0, has_viewpoints=False), 'no viewpoints, which vae_pretraining.num_steps 5 with viewpoints '
      'known would need; set --config.vae_pretraining.viewpoints=guessed'),
+    (dict(num_train=3, num_validation=0, has_viewpoints=True), '3 training examples are too few for evaluation.num_images 2048; add portraits'),
     (dict(num_train=100, num_validation=63, has_viewpoints=True), '100 training examples are too few for evaluation.num_images 2048; '
      'set --config.evaluation.num_images=50')])
 def test_data_that_do_not_suffice_are_refused(data, message):

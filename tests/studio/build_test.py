@@ -125,7 +125,8 @@ def test_refusals(tiny_model, tmp_path, capsys):
   with pytest.raises(ValueError, match='0 directions of styles of 8 numbers'):
     directions.named(tiny_model, jax.random.key(0), count=0)
   assert command_line.main(['build', str(tmp_path / 'new'), '--model', str(tmp_path / 'none.npz')]) == 1
-  assert capsys.readouterr().err.startswith('error: no file ')
+  assert command_line._path('people64').name == 'people64.npz', 'shipped models go by name'
+  assert capsys.readouterr().err.startswith('error: no model ')
 
 
 def test_the_runtime_is_checked(tmp_path, monkeypatch):

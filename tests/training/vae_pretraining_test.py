@@ -253,3 +253,48 @@ def test_rare_classes_count_more(monkeypatch):
   error = config.vae_pretraining.image_weight * 3
   np.testing.assert_allclose(losses[0.0], error / 4, rtol=1e-5)
   np.testing.assert_allclose(losses[1.0], error * 4 / 7, rtol=1e-5)  # weights 1, 1, 1 and 4
+
+
+class Saved:
+  """Checkpoints that are noted."""
+
+  def __init__(self):
+    self.steps = []
+
+  def list_steps(self):
+    return []
+
+  def save(self, step, carry, iterator):
+    self.steps.append(step)
+
+
+def test_pretraining_that_learns_nothing_any_more_ends(monkeypatch):
+  """Protects hours of pretraining, and its last sound checkpoint: a loss that stays NaN ends it, unsaved; one NaN does not."""
+  config = _config(vae_pretraining__num_steps=80, checkpoint_every=10)
+  players, _, state = tiny.make_run(config)
+  bad = []
+
+  def make_step(players, optimizers, config, hollow_encoder_params=None):
+    def step(carry, batch):
+      del batch
+      params, optimizer_states, key, i = carry
+      return (params, optimizer_states, key, i + 1), jnp.where(jnp.isin(i + 1, jnp.array(bad)), jnp.nan, 0.5)
+    return step
+
+  monkeypatch.setattr(vae_pretraining, 'make_step', make_step)
+
+  def run():
+    saved = Saved()
+    vae_pretraining.fit(
+        jax.random.key(0), players, jax.device_get(state.generator_params), config, CountedBatches(config),
+        sharding.make_mesh(jax.devices()[:1]), saved=saved)
+    return saved.steps
+
+  bad[:] = [20, 30, 50]
+  assert run() == [10, 40, 60, 70, 80]
+  bad[:] = [40, 50, 60]
+  with pytest.raises(ValueError, match='pretraining, step 60: the reconstruction loss is nan; what was saved before that is still there'):
+    run()
+  bad[:] = [80]
+  with pytest.raises(ValueError, match='step 80'):
+    run()
