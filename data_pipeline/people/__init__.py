@@ -1,7 +1,8 @@
 """Photograph-like portraits of invented people with every truth: camera, depth, normals, labels, landmarks, edits.
 
 Compiled code is cached by a hash of this package's sources: numba looks at the file of a function alone, and would go on with what it has
-when a constant or a function that was compiled into it changes elsewhere.
+when a constant or a function that was compiled into it changes elsewhere. What compiled functions call is inlined (`inline='always'`): else the
+process that compiles runs another copy of it than those that load, with other rounding.
 """
 
 import hashlib
