@@ -165,14 +165,11 @@ def _config_path(argv) -> str | None:
 def parse_flags(argv):
   """Flags from the command line; an unknown config key ends the program with one line that lists the right ones."""
   path = _config_path(argv)
-  if path is not None and not os.path.isfile(path.split(':')[0]):  # a file may be given a string after a colon
+  if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
     sys.exit(f'error: --config={path} can not be read; give one of configs/*.py')
   try:
     return app.parse_flags_with_usage(argv)
-  except OSError:
-    sys.exit(f'error: --config={_config_path(argv)} can not be read; give one of configs/*.py')
   except (AttributeError, KeyError):
-    path = _config_path(argv)
     known = runpy.run_path(path)['get_config']() if path else {}
     for arg in argv:
       if not arg.startswith('--config.'):

@@ -10,7 +10,7 @@ import numpy as np
 
 NOTHING = -1
 FAR = 1e9  # depth of an empty sample; not infinite, which compilers may take liberties with
-_ROUNDING = 1 - 1e-6  # of the nearest corner's depth: what lies before all of it even then is not asked about further
+_ROUNDING = 1 - 1e-6  # on the depth of the nearest corner: samples that already see something nearer than that are passed over
 
 
 def empty_depth(size: int) -> np.ndarray:

@@ -81,3 +81,38 @@ def test_thin_strand_is_not_lost():
   depth, primitive, weights = rasterizer.buffers(SIZE)
   rasterizer.draw_strands(points, np.full((1, 2), 1e-4, np.float32), 0, depth, primitive, weights, 0.6, np.full_like(depth, np.inf))
   assert ((primitive[3:20] >= 0).sum(axis=1) >= 1).all()
+
+
+def crossing_strands():
+  """Sloping strands that cross in depth, [strands, points, 3], and their radii."""
+  rng = np.random.default_rng(1)
+  points = np.concatenate([rng.uniform(0, SIZE, (12, 3, 2)), rng.uniform(0.9, 1.1, (12, 3, 1))], axis=-1).astype(np.float32)
+  return points, np.full((12, 3), 1.5, np.float32)
+
+
+def test_the_nearest_strand_is_seen_whatever_is_drawn_first():
+  """Strands drawn one after another, in either order, leave the nearest depth of each alone."""
+  points, radius = crossing_strands()
+  nowhere = np.full((SIZE, SIZE), np.inf, np.float32)
+  draw = lambda order, depth: rasterizer.draw_strands(points[order], radius[order], 0, depth, None, None, 0.5, nowhere)
+  alone = []
+  for i in range(len(points)):
+    alone.append(rasterizer.empty_depth(SIZE))
+    draw([i], alone[-1])
+  assert (np.sum(np.stack(alone) < rasterizer.FAR, axis=0) > 1).sum() > 20, 'they cross'
+  for order in (np.arange(12), np.arange(12)[::-1]):
+    depth = rasterizer.empty_depth(SIZE)
+    draw(order, depth)
+    np.testing.assert_array_equal(depth, np.min(alone, axis=0))
+
+
+def test_depth_alone_is_the_depth_of_the_whole():
+  """Shadow maps leave out who is seen, and get the same depth."""
+  points, radius = crossing_strands()
+  corners, triangles = points.reshape(-1, 3), np.arange(36, dtype=np.int32).reshape(12, 3)
+  whole, alone = rasterizer.buffers(SIZE), (rasterizer.empty_depth(SIZE), None, None)
+  for depth, primitive, weights in (whole, alone):
+    rasterizer.draw_triangles(corners, triangles, 0, depth, primitive, weights, True)
+    rasterizer.draw_strands(points, radius, 36, depth, primitive, weights, 0.5, np.full_like(depth, np.inf))
+  assert (whole[1] >= 0).any()
+  np.testing.assert_allclose(alone[0], whole[0], rtol=1e-6)
