@@ -101,7 +101,7 @@ class _Page(argparse.RawDescriptionHelpFormatter):
     super().__init__(prog, max_help_position=28)
 
 
-def _common(*left_out: str) -> argparse.ArgumentParser:
+def _common(*left_out: str, smallest_size: int = checks.LEAST_DEFAULT_SIZE) -> argparse.ArgumentParser:
   """Options of every verb that makes something new, but those named."""
   common = argparse.ArgumentParser(add_help=False)
 
@@ -113,7 +113,7 @@ def _common(*left_out: str) -> argparse.ArgumentParser:
       help='a shipped model by name, a .npz file, or the folder of a run (default: portraits32)')
   add('--truncation', metavar='PSI', type=float, default=1.0,
       help='1 draws people as trained, 0 the mean of all; between, fewer oddities (default: 1)')
-  add('--size', metavar='PIXELS', type=int, help="side of a picture (default: that of the model's training, at least 64)")
+  add('--size', metavar='PIXELS', type=int, help=f"side of a picture (default: that of the model's training, at least {smallest_size})")
   add('--samples', metavar='N', type=int, help='even samples along a ray (default: those of training, at most 8)')
   add('--importance', metavar='N', type=int, help="further samples, around the surface and at the ray's end (default: as many again)")
   add('--output', metavar='DIR', default='drawings', help='folder to write to (default: drawings)')
@@ -122,9 +122,9 @@ def _common(*left_out: str) -> argparse.ArgumentParser:
   return common
 
 
-def _seeds(parser: argparse.ArgumentParser, default: str, meaning: str) -> None:
-  parser.add_argument('--seeds', metavar='SEEDS', type=_seed_list, default=_seed_list(default),
-                      help=f'{meaning}, as 3 or 1-6 or 1,4,9 (default: {default})')
+def _seeds(parser: argparse.ArgumentParser, default: str | None, meaning: str, *, said: str | None = None) -> None:
+  parser.add_argument('--seeds', metavar='SEEDS', type=_seed_list, default=default and _seed_list(default),
+                      help=f'{meaning}, as 3 or 1-6 or 1,4,9 (default: {said or default})')
 
 
 def _seed_list(text: str) -> list[int]:
@@ -236,6 +236,8 @@ def _draw(parsed: argparse.Namespace, prepare_devices: Callable[[], None]) -> st
   settings = {name: value for name, value in vars(parsed).items() if name not in _NOT_SETTINGS}
   if parsed.verb == 'mesh':
     settings, parsed.name = mesh_verb.complete(settings, parsed.name)
+  elif parsed.verb == 'edit':
+    settings = editing_verbs.complete_edit(settings)
   checks.check_settings(parsed.verb, settings)
   path = checks.picture_path(parsed.verb, settings, parsed.output, parsed.name)
   checks.check_free(path, parsed.overwrite)

@@ -47,6 +47,8 @@ The photograph is square, framed as those of the model's training (docs/data.md)
 (RUN/encoder.npz) and there is a label map, the search begins at what the encoder reads; else at the mean of all people. Without --azimuth and
 --elevation the camera is found, too.
 """
+
+
 def add(verb: Callable[..., argparse.ArgumentParser], *, common: Callable, seeds: Callable, names: Callable) -> None:
   """Adds the verbs.
 
@@ -58,7 +60,15 @@ def add(verb: Callable[..., argparse.ArgumentParser], *, common: Callable, seeds
   """
   _add_edit(verb('edit', 'people before and after edits', _EDIT), seeds, names)
   _add_directions(verb('directions', 'the named directions of a class', _DIRECTIONS), seeds, names)
-  _add_invert(verb('invert', 'the person in a photograph', _INVERT, parents=[common('truncation')]))
+  options = common('truncation', smallest_size=checks.LEAST_DEFAULT_SIZE_OF_INVERSION)
+  _add_invert(verb('invert', 'the person in a photograph', _INVERT, parents=[options]))
+
+
+def complete_edit(settings: dict[str, object]) -> dict[str, object]:
+  """Settings of `edit` with the seeds that were left out; ValueError where both a person and seeds say who is edited."""
+  if settings['seeds'] and settings['person']:
+    raise ValueError(f'--seeds {",".join(map(str, settings["seeds"]))} and --person {settings["person"]} both say who is edited; give one of them')
+  return settings | {'seeds': settings['seeds'] or [1]}
 
 
 def _camera(parser: argparse.ArgumentParser, default: float | None, said: str) -> None:
@@ -67,7 +77,7 @@ def _camera(parser: argparse.ArgumentParser, default: float | None, said: str) -
 
 
 def _add_edit(parser, seeds, names) -> None:
-  seeds(parser, '1', 'people')
+  seeds(parser, None, 'people', said='1')
   parser.add_argument('--edits', metavar='EDITS', type=names, required=True, help='REGION=ACTION, with commas')
   parser.add_argument('--person', metavar='FILE.npz', help='that invert wrote: edit this person, not those of seeds')
   parser.add_argument('--directions', metavar='FILE.npz', help='that directions wrote (default: they are found anew)')

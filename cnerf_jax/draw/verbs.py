@@ -22,7 +22,6 @@ from cnerf_jax.draw import sheets
 from cnerf_jax.reporting import progress as progress_lib
 
 _MOST_DEFAULT_SAMPLES = 8
-_LEAST_DEFAULT_SIZE = 64
 _VIEWS_OF_INVERSION = 4
 _COMPOSERS = {
     'people': sheets.People, 'views': sheets.Views, 'parts': sheets.Parts, 'swap': sheets.Swap, 'interpolate': sheets.Interpolate,
@@ -112,7 +111,7 @@ def _resolve(verb: str, settings: Mapping[str, object], model: pretrained.Model)
     own = models.find(settings['model'])
     settings['encoder'] = str(own) if pretrained.has_encoder(own) else None
   if settings['size'] is None:
-    settings['size'] = max(model.image_size, _LEAST_DEFAULT_SIZE * (2 if verb == 'invert' else 1))
+    settings['size'] = max(model.image_size, checks.LEAST_DEFAULT_SIZE_OF_INVERSION if verb == 'invert' else checks.LEAST_DEFAULT_SIZE)
   if settings['samples'] is None:
     settings['samples'] = min(model.num_samples, _MOST_DEFAULT_SAMPLES)
   if settings['importance'] is None:

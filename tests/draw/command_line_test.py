@@ -130,6 +130,7 @@ REFUSALS = [
     (['views', '--truncation', '3'], 1, '--truncation 3.0 must be in 0..2'),
     (['parts', '--elevation', '2'], 1, '--elevation 2.0 must be in -1.5..1.5 radians'),
     (['views', '--name', '../x'], 1, "--name '../x' must be letters"),
+    (['views', '--name', 'pic.jpg'], 1, '--name pic.jpg ends in .jpg, and what views writes is .png; leave the ending out'),
     (['video', '--seconds', '500', '--fps', '60', '--format', 'webp'], 1, 'are 30000 frames; ask for 1 to 4000'),
     (['video', '--show', 'image,smell', '--format', 'webp'], 1, '--show image,smell must be some of image, mask, depth, normals'),
     (['views', '--model', 'TINY', '--size', '2048'], 1, '10 views of --size 2048 are 41943040 pixels, more than 33554432; ask for a smaller'),

@@ -143,6 +143,8 @@ def test_an_inversion_finds_the_person_and_can_be_edited(drawn, regional, region
   assert code == 1 and 'holds no person' in message
   code, _, message = asked.said(capsys, *edited, '--person', person, '--name', 'x', '--model', 'portraits32')
   assert code == 1 and 'is a person of other parameters' in message
+  code, _, message = asked.said(capsys, *edited, '--person', person, '--seeds', '3,4')
+  assert code == 1 and f'--seeds 3,4 and --person {person} both say who is edited; give one of them' in message
 
 
 def test_a_camera_that_is_given_stays(regional_file, photo, tmp_path, capsys):
