@@ -7,6 +7,8 @@ of the greatest of several functions, each of which is positive outside.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float
 
@@ -43,8 +45,8 @@ class MaskedGrid:
     self._cell = float(box.spacing(values.shape).mean())
     self._tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(vertices)
 
-  def shells(self, classes: list[int], thickness: float) -> list[Float[np.ndarray, 'x y z']]:
-    """Distances of a shell for each class, so thick inwards from the surface, world units."""
+  def shells(self, classes: list[int], thickness: float) -> Iterator[Float[np.ndarray, 'x y z']]:
+    """Distances of a shell for each class, one after another, so thick inwards from the surface, world units."""
     shell = np.maximum(self._values, -thickness - self._values)
 
     def outside(points):
@@ -64,8 +66,8 @@ class MaskedGrid:
 
 def cut(
     values: Float[np.ndarray, 'x y z'], box: distance_grid.Box, outside, count: int = 1,
-) -> list[Float[np.ndarray, 'x y z']]:
-  """The solid cut in `count` ways: what functions of points call outside isn't there any more.
+) -> Iterator[Float[np.ndarray, 'x y z']]:
+  """The solid cut in `count` ways, one after another: what functions of points call outside isn't there any more.
 
   Args:
     values: signed distances on the grid.
@@ -75,13 +77,17 @@ def cut(
   """
   cell = float(box.spacing(values.shape).mean())
   axes = box.axes(values.shape)
-  results = [values.copy() for _ in range(count)]
   index = np.flatnonzero(values <= 2 * cell)  # further outside nothing can be cut
-  for some in np.array_split(index, max(1, len(index) // _POINTS_AT_ONCE)):
-    x, y, z = np.unravel_index(some, values.shape)
-    for result, answer in zip(results, outside(np.stack([axes[0][x], axes[1][y], axes[2][z]], axis=-1))):
-      result[x, y, z] = np.maximum(values[x, y, z], cell * _CELLS_PER_UNIT * answer)
-  return results
+  answers = np.empty((count, len(index)), values.dtype)  # of the points that matter: whole grids of all classes would take gigabytes
+  for first in range(0, len(index), _POINTS_AT_ONCE):
+    x, y, z = np.unravel_index(index[first:first + _POINTS_AT_ONCE], values.shape)
+    points = np.stack([axes[0][x], axes[1][y], axes[2][z]], axis=-1)
+    answers[:, first:first + _POINTS_AT_ONCE] = cell * _CELLS_PER_UNIT * outside(points)
+  for answer in answers:
+    result = values.copy()
+    flat = result.reshape(-1)
+    flat[index] = np.maximum(flat[index], answer)
+    yield result
 
 
 def surface_of(values: Float[np.ndarray, 'x y z'], box: distance_grid.Box, smallest: float) -> triangles_lib.Triangles:
