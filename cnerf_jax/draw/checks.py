@@ -18,7 +18,7 @@ SHOWN = ('image', 'mask', 'depth', 'normals')
 FORMATS = ('mp4', 'webp')
 LEAST_DEFAULT_SIZE, LEAST_DEFAULT_SIZE_OF_INVERSION = 64, 128  # pixels, of models that were trained at less
 _MOST_FRAMES = 4000
-_ENDINGS = ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.mp4')
+_ENDINGS = ('.png', '.jpg', '.jpeg', '.gif', '.webp', '.mp4', '.npz', '.json')
 _MOST_PIXELS = 2**25  # of all views of a sheet, or all frames of a WebP, which are in memory together: 2.5 GiB
 _OF_ALL = ('model', 'size', 'samples', 'importance')
 _COMMON = _OF_ALL + ('seeds', 'truncation')
@@ -132,7 +132,8 @@ def picture_path(verb: str, settings: Mapping[str, object], output: str, name: s
   ending = f'.{settings.get("format", "png")}'
   given = name and next((one for one in _ENDINGS if name.lower().endswith(one)), None)
   if given and given != ending:
-    raise ValueError(f'--name {name} ends in {given}, and what {verb} writes is {ending}; leave the ending out')
+    remedy = f'--format {given[1:]}' if verb == 'video' and given[1:] in FORMATS else 'leave the ending out'
+    raise ValueError(f'--name {name} ends in {given}, and what {verb} writes is {ending}; {remedy}')
   return folder / f'{stem[:-len(given)] if given else stem}{ending}'
 
 

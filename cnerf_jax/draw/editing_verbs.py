@@ -67,7 +67,7 @@ def add(verb: Callable[..., argparse.ArgumentParser], *, common: Callable, seeds
 def complete_edit(settings: dict[str, object]) -> dict[str, object]:
   """Settings of `edit` with the seeds that were left out; ValueError where both a person and seeds say who is edited."""
   if settings['seeds'] and settings['person']:
-    raise ValueError(f'--seeds {",".join(map(str, settings["seeds"]))} and --person {settings["person"]} both say who is edited; give one of them')
+    raise ValueError(f'--person {settings["person"]} and --seeds both say who is edited; give one of them')
   return settings | {'seeds': settings['seeds'] or [1]}
 
 

@@ -91,6 +91,8 @@ def command(verb: str, settings: Mapping[str, object]) -> str:
   """The command line that asks for these settings."""
   words = [f'python -m cnerf_jax.draw {verb}']
   for name, value in settings.items():
+    if name == 'seeds' and settings.get('person'):
+      continue  # the person of a photograph is edited, and not those of seeds
     if value is True:
       words.append(f'--{name}')
     elif value is not None and value is not False:

@@ -131,6 +131,7 @@ REFUSALS = [
     (['parts', '--elevation', '2'], 1, '--elevation 2.0 must be in -1.5..1.5 radians'),
     (['views', '--name', '../x'], 1, "--name '../x' must be letters"),
     (['views', '--name', 'pic.jpg'], 1, '--name pic.jpg ends in .jpg, and what views writes is .png; leave the ending out'),
+    (['video', '--name', 'clip.webp'], 1, '--name clip.webp ends in .webp, and what video writes is .mp4; --format webp'),
     (['video', '--seconds', '500', '--fps', '60', '--format', 'webp'], 1, 'are 30000 frames; ask for 1 to 4000'),
     (['video', '--show', 'image,smell', '--format', 'webp'], 1, '--show image,smell must be some of image, mask, depth, normals'),
     (['views', '--model', 'TINY', '--size', '2048'], 1, '10 views of --size 2048 are 41943040 pixels, more than 33554432; ask for a smaller'),
@@ -155,6 +156,15 @@ def test_each_fault_is_one_line(model_file, tmp_path, capsys, arguments, code, m
   assert (found, error.count('\n')) == (code, 0) and error.startswith('error: ')
   assert message.replace('X', str(tmp_path)) in error
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('name, verb, file', [
+    ('pic', 'views', 'pic.png'), ('pic.png', 'views', 'pic.png'), ('PIC.PNG', 'views', 'PIC.png'), ('a.b', 'views', 'a.b.png'),
+    ('clip.mp4', 'video', 'clip.mp4'), (None, 'views', 'views_1.png')])
+def test_names_get_one_ending(tmp_path, name, verb, file):
+  """Protects from pic.png.png."""
+  settings = dict(seeds=[1], model='portraits32') | (dict(format='mp4', path='ellipse') if verb == 'video' else {})
+  assert checks.picture_path(verb, settings, str(tmp_path), name) == tmp_path / file
 
 
 def test_a_picture_is_not_replaced_unasked(drawn, model_file, capsys):

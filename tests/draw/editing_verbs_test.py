@@ -18,6 +18,7 @@ from cnerf_jax.draw import checks
 from cnerf_jax.draw import command_line
 from cnerf_jax.draw import edit_sheet
 from cnerf_jax.draw import edit_words
+from cnerf_jax.draw import editing_verbs
 from cnerf_jax.draw import export_verb
 from cnerf_jax.draw import exporting
 from cnerf_jax.draw import inversion_sheet
@@ -77,12 +78,22 @@ def _drawn(regional_file, photo, tmp_path_factory):
   return {verb: folder / f'{verb}.png' for verb in VERBS[:3]} | {'export': folder / 'export' / 'model_card.json'}
 
 
+def check_command(record):
+  """The command of a picture asks for its settings."""
+  parsed = vars(command_line.make_parser().parse_args(shlex.split(record['command'])[3:]))
+  settings = {name: value for name, value in parsed.items() if name in record['settings']}
+  if record['verb'] == 'edit':
+    settings = editing_verbs.complete_edit(settings)
+  checks.check_settings(record['verb'], settings)
+  assert settings == record['settings']
+
+
 @pytest.mark.parametrize('verb', VERBS)
 def test_every_verb_repeats_bit_for_bit(drawn, verb, tmp_path, capsys):
   """Protects reproduction: from the JSON alone the same files; every setting recorded, and a command that parses."""
   record = json.loads(checks.sidecar(drawn[verb]).read_text())
   assert set(record['settings']) == set(checks.SETTINGS[verb]) and record['verb'] == verb
-  command_line.make_parser().parse_args(shlex.split(record['command'])[3:])
+  check_command(record)
   code, out, error = asked.said(capsys, 'repeat', checks.sidecar(drawn[verb]), '--output', tmp_path)
   assert code == 0 and 'the same bit for bit' in out, error
   for name in [drawn[verb].name, *[checks.beside(drawn[verb], name).name for name in record['beside']]]:
@@ -139,12 +150,13 @@ def test_an_inversion_finds_the_person_and_can_be_edited(drawn, regional, region
   edited = ['edit', '--model', regional_file, '--size', 6, '--output', tmp_path, '--edits', 'hair=swap:7']
   person = drawn['invert'].with_suffix('.npz')
   assert asked.said(capsys, *edited, '--person', person)[0] == 0 and (tmp_path / 'edit_invert.png').exists()
+  check_command(json.loads((tmp_path / 'edit_invert.json').read_text()))
   code, _, message = asked.said(capsys, *edited, '--person', drawn['directions'].with_suffix('.npz'), '--name', 'x')
   assert code == 1 and 'holds no person' in message
   code, _, message = asked.said(capsys, *edited, '--person', person, '--name', 'x', '--model', 'portraits32')
   assert code == 1 and 'is a person of other parameters' in message
   code, _, message = asked.said(capsys, *edited, '--person', person, '--seeds', '3,4')
-  assert code == 1 and f'--seeds 3,4 and --person {person} both say who is edited; give one of them' in message
+  assert code == 1 and f'--person {person} and --seeds both say who is edited; give one of them' in message
 
 
 def test_a_camera_that_is_given_stays(regional_file, photo, tmp_path, capsys):
