@@ -1,6 +1,7 @@
 """Sphere initialisation: before GAN training the base SDF network is fitted to a sphere (paper section 3, sphere initialisation; L1, Adam).
 
-Only the base network moves; afterwards it is frozen. Points are stratified samples along the rays of random cameras.
+Only the base network moves; afterwards it is frozen. Points are stratified samples along the rays of random cameras, in as many chunks of rays
+as renderings are cut into: at the paper's size all at once would take eleven gigabytes.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def initialise(
     on_step: called with (steps done, loss in world units) now and then.
   """
   settings = config.sphere
+  num_chunks = config.num_chunks or volume_rendering.choose_num_chunks(
+      config.image_size**2, settings.batch_size * config.num_samples * generator.width)
   optimizer = optax.adam(settings.learning_rate)
 
   @jax.jit
@@ -61,7 +64,11 @@ def initialise(
     jitter = jax.random.uniform(jitter_key, (settings.batch_size, config.image_size**2, config.num_samples))
     points = volume_rendering.sample_points(rays, rays_lib.stratified_distances(camera.near, camera.far, jitter))
     points = points.reshape(settings.batch_size, -1, 3)
-    loss = lambda p: sphere.sphere_loss(base_distance(generator, p, styles, points), points)
+
+    def loss(base_params):
+      distance = lambda points: base_distance(generator, base_params, styles, points)
+      return sphere.sphere_loss(volume_rendering.map_in_chunks(distance, points, num_chunks=num_chunks), points)
+
     value, grads = jax.value_and_grad(loss)(base_params)
     updates, optimizer_state = optimizer.update(grads, optimizer_state)
     return optax.apply_updates(base_params, updates), optimizer_state, value

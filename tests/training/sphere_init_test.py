@@ -28,3 +28,13 @@ def test_base_becomes_the_sphere_and_nothing_else_moves():
       np.testing.assert_array_equal(after[path], before[path], err_msg=path)
   # the sdf of the base comes from its trunk and sdf head; its other heads are not used
   assert all((after[path] != before[path]).any() for path in before if '/base/' in path and 'shape_' in path)
+
+
+def test_chunks_of_rays_fit_the_same_sphere():
+  """Protects memory, and the fit from it: points in chunks of rays give the gradients of all at once."""
+  fitted = []
+  for num_chunks in (1, 4):
+    config = tiny.make_config(ffhq12_published, sphere__num_steps=3, num_chunks=num_chunks)
+    generator = tiny.make_players(config).generator
+    fitted.append(sphere_init.initialise(jax.random.key(0), generator, tiny.make_params(generator), config))
+  chex.assert_trees_all_close(*fitted, rtol=1e-4, atol=1e-6)
