@@ -6,6 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _SMALLEST = 1e-4
+# The logarithm of a mask is cut off here, where masks of float32 end, and no sooner: a class below that teaches nothing any more. Cut off at
+# 1e-4 a small class that had faded by then, earrings say, never came back, since its gradient was zero everywhere.
+_SMALLEST_MASK = 1e-12
 
 
 def _mean(errors: Float[Array, '*batch'], weights: Float[Array, '...'] | None) -> Float[Array, '']:
@@ -28,7 +31,7 @@ def mask_error(
     pixel_weights: Float[Array, '*batch'] | None = None,
 ) -> Float[Array, '']:
   """Cross-entropy of masks that sum to one, nats, mean over pixels; `weights` as those of `image_error`, `pixel_weights` of each pixel."""
-  errors = -jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST)), axis=-1)
+  errors = -jnp.sum(real_mask * jnp.log(jnp.maximum(semantic_mask, _SMALLEST_MASK)), axis=-1)
   return _mean(errors if pixel_weights is None else errors * pixel_weights, weights)
 
 

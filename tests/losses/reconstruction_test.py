@@ -25,6 +25,14 @@ def test_absent_mask_costs_much_but_not_all():
     assert np.isfinite(cost) and np.isfinite(np.asarray(gradient)).all() and cost > 5
 
 
+def test_a_class_that_has_faded_can_come_back():
+  """Protects small classes (trap: a logarithm that is cut off too soon): where a class is real its score is pulled up, however small its mask
+  has become."""
+  image, real_mask = jnp.zeros((1, 3)), jnp.array([[0.0, 1.0]])
+  loss = lambda score: reconstruction.reconstruction_loss(image, image, jax.nn.softmax(jnp.stack([0.0, score])[None]), real_mask)
+  np.testing.assert_allclose([jax.grad(loss)(score) for score in (-3.0, -12.0, -20.0)], [-1 / (1 + math.exp(-3)), -1, -1], rtol=1e-4)
+
+
 def test_prior_divergence_is_zero_at_the_prior_alone():
   """Protects the tie between encoded and drawn latents: N(0, I) costs nothing, a shift of 2 in one of 3 dimensions 2 nats."""
   zero = jnp.zeros((4, 3))
