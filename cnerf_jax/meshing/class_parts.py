@@ -46,7 +46,7 @@ class MaskedGrid:
     self._tree = extras.load('scipy.spatial', 'scikit-image').cKDTree(vertices)
 
   def shells(self, classes: list[int], thickness: float) -> Iterator[Float[np.ndarray, 'x y z']]:
-    """Distances of a shell for each class, one after another, so thick inwards from the surface, world units."""
+    """Yields the shell of each class as signed distances: what lies within `thickness` inwards of the surface; world units."""
     shell = np.maximum(self._values, -thickness - self._values)
 
     def outside(points):
