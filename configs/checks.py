@@ -156,6 +156,18 @@ def _semantic_discriminator(config, mesh) -> Iterator[str]:
              'loss_weights.semantic_discriminator are 0; use 0, or give it its losses')
 
 
+def _reconstruction(config, mesh) -> Iterator[str]:
+  del mesh
+  weight = config.loss_weights.generator.reconstruction
+  if weight and not config.vae_pretraining.num_steps:
+    yield f'loss_weights.generator.reconstruction {weight} needs the encoder of pretraining; set vae_pretraining.num_steps, or 0'
+  elif weight and config.vae_pretraining.viewpoints != 'known':
+    yield (f'loss_weights.generator.reconstruction {weight} needs cameras that are known; use vae_pretraining.viewpoints known instead of '
+           f'{config.vae_pretraining.viewpoints}, or 0')
+  elif weight and not config.generator.region_dim:
+    yield f'loss_weights.generator.reconstruction {weight} needs latents of regions; set generator.region_dim, or 0'
+
+
 def _backdrop(config, mesh) -> Iterator[str]:
   del mesh
   weight = config.loss_weights.generator.backdrop
@@ -186,5 +198,6 @@ _RULES = (
     (('vae_pretraining', 'generator', 'image_size', 'camera'), _vae_pretraining),
     (('loss_weights',), _semantic_discriminator),
     (('loss_weights', 'generator'), _backdrop),
+    (('loss_weights', 'generator', 'vae_pretraining'), _reconstruction),
     (('evaluation',), _edited_people),
 )

@@ -90,6 +90,7 @@ FIELDS: fields.Table = dict(
         warmup_steps=whole(0, 'over which both learning rates rise from zero'),
         num_encoded=whole(4096, 'portraits whose latents give the Gaussian that is folded into the mapping network', least=2),
         sharpen_masks=number(1.0, 'factor on mask scores at its end; above 1: steeper borders (cnerf_jax/training/sharpening.py)', above=0),
+        thin_surfaces=number(1.0, 'divides density_beta at its end; above 1: thinner surfaces (cnerf_jax/training/sharpening.py)', above=0),
         refit_steps=whole(0, 'after the adversarial training, in which the encoder alone learns to redraw portraits by its generator'),
         b1=number(0.9, 'of Adam', least=0, below=1),
         b2=number(0.99, 'of Adam', least=0, below=1),
@@ -144,6 +145,9 @@ FIELDS: fields.Table = dict(
             semantic_class=number(1.0, 'weight of the classification of fake regions', least=0, source=PAPER),
             eikonal=number(0.1, 'weight of the eikonal loss', least=0, source=PAPER),
             minimal_surface=number(0.001, 'weight of the minimal surface loss', least=0, source='published code'),
+            reconstruction=number(
+                0.0, "of pretraining's loss in the adversarial phase; regional latents alone (cnerf_jax/training/kept_reconstruction.py)",
+                least=0),
             backdrop=number(0.0, 'weight of the backdrop loss: what no surface stops is background; needs softmax masks', least=0),
         ),
     ),

@@ -35,6 +35,7 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.vae_pretraining.num_steps = 2_400
   config.vae_pretraining.prior_weight = 0.0005
+  config.vae_pretraining.thin_surfaces = 1.0  # as the shipped parameters were trained
 
   config.optimizer.generator_warmup_steps = 30
 

@@ -20,7 +20,9 @@ def get_config() -> ml_collections.ConfigDict:
 
   config.vae_pretraining.num_steps = 1_300
   config.vae_pretraining.refit_steps = 40  # some seconds
-  # dolls are seen from far to the side, and keep their hair without; sharpened, their noses and mouths no longer fit their masks
+  # dolls are seen from far to the side, and keep their hair without; sharpened, their noses and mouths no longer fit their masks, and with
+  # thinner surfaces another nose shows beside its own place (docs/convergence.md, Thinner surfaces)
   config.loss_weights.generator.backdrop = 0.0
   config.vae_pretraining.sharpen_masks = 1.0
+  config.vae_pretraining.thin_surfaces = 1.0
   return config.lock()

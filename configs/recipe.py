@@ -23,6 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.vae_pretraining.free_nats = 1.0
   config.vae_pretraining.rays_of_classes = 0.5
   config.vae_pretraining.sharpen_masks = 2.0
+  config.vae_pretraining.thin_surfaces = 1.4
   config.vae_pretraining.refit_steps = 300
   config.optimizer.generator = 2e-5
   config.optimizer.generator_multipliers = dict(heads=4.0, film=2.0, density_beta=0.2)

@@ -28,6 +28,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.semantic_discriminator.channels = (8, 8, 8)
   config.semantic_discriminator.head_width = 8
   config.loss_weights.generator.adversarial_semantic = 0.5
+  config.loss_weights.generator.reconstruction = 0.1
   config.vae_pretraining.num_steps = 2
   config.vae_pretraining.batches_per_step = 2
   config.vae_pretraining.rays_per_portrait = 16

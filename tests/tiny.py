@@ -78,15 +78,17 @@ def fill(shapes, seed=0):
 def make_players(config):
   """The modules of a config, with three classes instead of its class set's."""
   settings = config.semantic_discriminator
+  generator = generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator)
   return players_lib.Players(
-      generator=generator_lib.Generator(num_classes=NUM_CLASSES, **config.generator),
+      generator=generator,
       global_discriminator=global_discriminator.GlobalDiscriminator(
           channels=tuple(config.global_discriminator.channels), dtype=config.discriminator_dtype),
       semantic_discriminator=semantic_discriminator.SemanticDiscriminator(
           num_classes=NUM_CLASSES, channels=tuple(settings.channels), head_width=settings.head_width,
           dtype=config.discriminator_dtype, kind=settings.kind),
       augmented=config.augmentation.target > 0,
-      semantic_plays=any(config.loss_weights.semantic_discriminator.values()))
+      semantic_plays=any(config.loss_weights.semantic_discriminator.values()),
+      encoder=players_lib.make_encoder(generator, config) if config.loss_weights.generator.reconstruction else None)
 
 
 def make_run(config, seed=0):
@@ -103,7 +105,9 @@ def make_run(config, seed=0):
       for player in ('generator', 'global_discriminator', 'semantic_discriminator')}
   if players.augmented:
     zeros['augmentation'] = augmentation.initial_state()
-  return players, optimizers, (train_state.AugmentedGanState if players.augmented else train_state.GanState)(
+  if players.encoder is not None:
+    zeros['encoder_params'] = fill(shapes.encoder_params, seed + 3)
+  return players, optimizers, train_state.STATES[players.augmented, players.encoder is not None](
       step=jnp.zeros((), jnp.int32), key=jax.random.key(seed), ema_params=jax.tree.map(jnp.copy, params['generator_params']),
       **params, **zeros)
 

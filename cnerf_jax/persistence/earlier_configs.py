@@ -25,10 +25,10 @@ _YOUNGER = {
     'camera': {'elevation_mean': 0.0, 'from_data': False},
     'vae_pretraining': {'viewpoints': 'known', 'viewpoint_weight': 10.0, 'spread_weight': 1.0, 'mirror_latents': 'guessed',
                         'rare_weight_power': 0.0, 'warmup_steps': 0, 'rays_of_classes': 0.0, 'free_nats': 0.0, 'refit_steps': 0,
-                        'sharpen_masks': 1.0},
+                        'sharpen_masks': 1.0, 'thin_surfaces': 1.0},
     'generator': {'view_dependence': 'all', 'region_dim': 0, 'residual_fusion': 'sum'},
     'semantic_discriminator': {'kind': 'recommended'},
-    'loss_weights': {'generator': {'backdrop': 0.0}},
+    'loss_weights': {'generator': {'backdrop': 0.0, 'reconstruction': 0.0}},
     'augmentation': {'target': 0.0, 'adjust_every': 4, 'images_to_full': 500_000},
     'evaluation': {'num_edited_people': 8, 'oracle': {
         'steps': 600, 'batch_size': 32, 'channels': [32, 64, 128], 'learning_rate': 3e-3, 'viewpoint_weight': 0.3, 'tint': 0.1, 'noise': 0.03,

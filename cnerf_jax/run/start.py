@@ -105,8 +105,11 @@ def _create(config, players, optimizers, iterator, mesh, workdir):
       params = sphere_init.initialise(
           sphere_key, players.generator, params, config, on_step=lambda step, loss: progress.update(step, {'l1': loss}))
   if config.vae_pretraining.num_steps:
-    params = _pretrain(pretraining_key, players, params, config, iterator, mesh, workdir)
-    params = sharpening.sharpen_masks(params, config.vae_pretraining.sharpen_masks)
+    result = _pretrain(pretraining_key, players, params, config, iterator, mesh, workdir)
+    params = sharpening.sharpen_masks(result.generator_params, config.vae_pretraining.sharpen_masks)
+    params = sharpening.thin_surfaces(params, config.vae_pretraining.thin_surfaces)
+    if players.encoder is not None:
+      state = state.replace(encoder_params=jax.device_get(result.encoder_params))
   params = jax.device_get(params)
   state = state.replace(generator_params=params, ema_params=jax.tree.map(np.copy, params))
   return sharding.replicate(state, mesh), untrained
@@ -122,7 +125,7 @@ def _take_over_earlier_pretraining(workdir: pathlib.Path) -> None:
 
 
 def _pretrain(key, players, params, config, iterator, mesh, workdir):
-  """The generator's parameters after VAE pretraining, which goes on where it was stopped. The encoder stays in the run's folder.
+  """What VAE pretraining gives, which goes on where it was stopped. The encoder stays in the run's folder, too.
 
   Where heads come out hollow and their cameras were guessed or refined, pretraining begins again, once: with the opposite turn as the guess,
   or with the cameras as they were read. Stopped in the second one, a run finds its way back through the finished first.
@@ -150,7 +153,7 @@ def _pretrain(key, players, params, config, iterator, mesh, workdir):
       else:
         logging.info('heads are no longer hollow.')
   processes.first_alone(lambda: _save_encoder(workdir, players, result, config))
-  return result.generator_params
+  return result
 
 
 # what happens, or what a person can do, where heads are hollow

@@ -14,6 +14,9 @@ from cnerf_jax.training import augmentation as augmentation_lib
 from cnerf_jax.training import optimizers as optimizers_lib
 
 
+_ENCODER = 2**32 - 1  # folded into the key of a fresh state, for its encoder
+
+
 @flax.struct.dataclass
 class GanState:
   """State of a GAN run; a pytree, donated to every step.
@@ -52,6 +55,27 @@ class AugmentedGanState(GanState):
   augmentation: augmentation_lib.AugmentationState
 
 
+@flax.struct.dataclass
+class ReconstructingGanState(GanState):
+  """State of a run that goes on reconstructing (`kept_reconstruction`); others have no such field, in memory or in checkpoints.
+
+  Attributes:
+    encoder_params: of the encoder that VAE pretraining left; they stand still.
+  """
+
+  encoder_params: dict
+
+
+@flax.struct.dataclass
+class AugmentedReconstructingGanState(AugmentedGanState, ReconstructingGanState):
+  """State of a run that does both."""
+
+
+# by whether a run augments, and whether it reconstructs
+STATES = {(False, False): GanState, (True, False): AugmentedGanState, (False, True): ReconstructingGanState,
+          (True, True): AugmentedReconstructingGanState}
+
+
 def create(key: Array, players: players_lib.Players, optimizers: optimizers_lib.Optimizers, *, image_size: int) -> GanState:
   """A fresh state: random parameters, the average equal to them, empty optimiser states; made by one compiled program."""
   def make(key: Array) -> GanState:
@@ -73,8 +97,10 @@ def create(key: Array, players: players_lib.Players, optimizers: optimizers_lib.
         global_discriminator_optimizer=optimizers.global_discriminator.init(global_params),
         semantic_discriminator_optimizer=optimizers.semantic_discriminator.init(semantic_params))
     if players.augmented:
-      return AugmentedGanState(augmentation=augmentation_lib.initial_state(), **fields)
-    return GanState(**fields)
+      fields['augmentation'] = augmentation_lib.initial_state()
+    if players.encoder is not None:
+      fields['encoder_params'] = players.encoder.init(jax.random.fold_in(key, _ENCODER), image, masks)
+    return STATES[players.augmented, players.encoder is not None](**fields)
 
   return jax.jit(make)(key)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import ml_collections
+import optax
 
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.training import augmentation
@@ -17,12 +18,14 @@ from cnerf_jax.training import discriminator_step
 from cnerf_jax.training import draws
 from cnerf_jax.training import ema
 from cnerf_jax.training import generator_step
+from cnerf_jax.training import kept_reconstruction
 from cnerf_jax.training import optimizers as optimizers_lib
 from cnerf_jax.training import progressive
 from cnerf_jax.training import train_state
 
 GanState = train_state.GanState
 Metrics = dict[str, jax.Array]
+_RECONSTRUCTION = 2**32 - 3  # folded into the key of a step, so that runs without draw what they always drew
 
 
 def make_train_step(
@@ -40,6 +43,7 @@ def make_train_step(
   size = render_size or config.image_size
   draw_fakes = lambda key: draws.draw_fakes(key, config.batch_size, config, num_classes=players.generator.num_classes, render_size=size)
   draw_classes = lambda key, real: draws.draw_classes(key, real['semantic_mask'], config.class_draw)
+  reconstruction_gradients = None if players.encoder is None else kept_reconstruction.make_gradients(config, players)
   render = lambda params, draw: generator_step.render_fakes(players, params, draw, config, render_size=size)
 
   def train_step(state: GanState, batch) -> tuple[GanState, Metrics]:
@@ -69,6 +73,11 @@ def make_train_step(
       draw, class_draw = draw_fakes(own_fake_key), draw_classes(own_class_key, real)
     loss = generator_step.make_loss(config, players, global_params, semantic_params)
     grads, generator_metrics = generator_gradients(loss, generator_step.FakeInputs(draw, class_draw, transforms['generator']))
+    if reconstruction_gradients is not None:
+      kept, generator_metrics['reconstruction'] = reconstruction_gradients(
+          state.generator_params, state.encoder_params, batch, jax.random.fold_in(step_key, _RECONSTRUCTION))
+      grads = jax.tree.map(jnp.add, grads, kept)
+      generator_metrics['gradient_norm'] = optax.tree.norm(grads)
     generator_params, generator_optimizer = optimizers_lib.update(
         optimizers.generator, grads, state.generator_optimizer, state.generator_params)
 

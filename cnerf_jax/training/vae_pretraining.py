@@ -29,7 +29,6 @@ from cnerf_jax.losses import reconstruction
 from cnerf_jax.models import generator as generator_lib
 from cnerf_jax.models import players as players_lib
 from cnerf_jax.models import portrait_encoder
-from cnerf_jax.models import regional_encoder
 from cnerf_jax.persistence import checkpoints as checkpoints_lib
 from cnerf_jax.training import draws
 from cnerf_jax.training import encoded_portraits
@@ -87,15 +86,8 @@ def styles_of_encoded(
 
 
 def make_encoder(players: players_lib.Players, config: ml_collections.ConfigDict) -> portrait_encoder.PortraitEncoder:
-  """The encoder that goes with a run's generator; it reads viewpoints unless those of the records are taken as they are."""
-  settings, camera = config.vae_pretraining, config.camera
-  generator = players.generator
-  kind = regional_encoder.RegionalEncoder if generator.region_dim else portrait_encoder.PortraitEncoder
-  return kind(
-      generator.region_dim or generator.style_dim,
-      viewpoint_std=None if settings.viewpoints == 'known' else (camera.azimuth_std, camera.elevation_std),
-      elevation_mean=camera.elevation_mean,
-      mirror_latents=settings.mirror_latents in ('always', settings.viewpoints))
+  """The encoder that goes with a run's generator (`players.make_encoder`)."""
+  return players_lib.make_encoder(players.generator, config)
 
 
 def make_loss(players: players_lib.Players, config: ml_collections.ConfigDict, hollow_encoder_params=None):

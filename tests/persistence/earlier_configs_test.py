@@ -28,8 +28,8 @@ def test_names_and_values_are_carried_over():
   assert (config['reuse_fakes'], config['r1_fraction'], config['eikonal_fraction']) == (True, 0.5, 1 / 16)
   assert config['vae_pretraining'] == FIRST['reconstruction'] | dict(
       viewpoints='known', viewpoint_weight=10.0, spread_weight=1.0, mirror_latents='guessed', rare_weight_power=0.0, warmup_steps=0,
-      rays_of_classes=0.0, free_nats=0.0, refit_steps=0, sharpen_masks=1.0)
-  assert config['loss_weights'] == {'generator': {'backdrop': 0.0}}
+      rays_of_classes=0.0, free_nats=0.0, refit_steps=0, sharpen_masks=1.0, thin_surfaces=1.0)
+  assert config['loss_weights'] == {'generator': {'backdrop': 0.0, 'reconstruction': 0.0}}
   assert config['coarse_to_fine'] == []
   assert config['evaluation']['oracle'] == dataclasses.asdict(oracle.OracleSettings()) | {'steps': 400, 'channels': [32, 64, 128]}
   assert config['data'] == {'name': 'portraits', 'flip': False}

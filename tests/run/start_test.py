@@ -1,6 +1,7 @@
 """Where a run begins: pretraining whose heads come out hollow is mended once, and said; stopped in it, a run ends the same."""
 
 import contextlib
+import dataclasses
 import logging
 import pathlib
 import sys
@@ -144,12 +145,27 @@ def test_heads_are_judged_by_their_own_depths(monkeypatch):
 
 
 def test_sharpened_once_pretraining_is_done(verdicts, pretrainings, tmp_path):
-  """Protects the place of sharpening: after pretraining, generator and average alike, once; a run that goes on is not sharpened again."""
+  """Protects the place of sharpening: after pretraining, generator and average alike, masks and surfaces, once; a run that goes on is not
+  sharpened again."""
   verdicts += [False, False]
   soft = begin(make_config('known'), tmp_path / 'soft')
-  config = make_config('known', vae_pretraining__sharpen_masks=2.0)
+  config = make_config('known', vae_pretraining__sharpen_masks=2.0, vae_pretraining__thin_surfaces=1.5)
   sharp = begin(config, tmp_path / 'sharp')
-  expected = jax.device_get(sharpening.sharpen_masks(soft.generator_params, 2.0))
+  expected = jax.device_get(sharpening.thin_surfaces(sharpening.sharpen_masks(soft.generator_params, 2.0), 1.5))
   for params in (sharp.generator_params, sharp.ema_params, begin(config, tmp_path / 'sharp').generator_params):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(params), expected)
   assert len(pretrainings) == 2
+
+
+def test_reconstruction_goes_on_with_the_encoder_of_pretraining(verdicts, pretrainings, tmp_path):
+  """Protects the state of such a run: the encoder that pretraining left is part of it, also when it is taken up again after the encoder
+  was fitted anew; other runs carry none."""
+  verdicts += [False, False]
+  config = make_config('known', loss_weights__generator__reconstruction=0.5, generator__region_dim=2)
+  state = begin(config, tmp_path)
+  left = pretrained.load_encoder(tmp_path)
+  chex.assert_trees_all_equal(jax.device_get(state.encoder_params), jax.device_get(left.params))
+  fitted = dataclasses.replace(left, params=jax.tree.map(lambda x: x + 1, left.params), step=100, refit_steps=5)
+  pretrained.save_encoder(tmp_path / pretrained.ENCODER_FILE, fitted)
+  chex.assert_trees_all_equal(jax.device_get(begin(config, tmp_path).encoder_params), jax.device_get(left.params))
+  assert not hasattr(begin(make_config('known', generator__region_dim=2), tmp_path / 'without'), 'encoder_params')

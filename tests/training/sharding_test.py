@@ -20,7 +20,9 @@ from cnerf_jax import camera, sampler
 from benchmarks import collectives
 from cnerf_jax.training import sharding, train_step
 assert jax.device_count() == 8
-config = tiny.make_config(batch_size=8, generator__residual_from_zero=False, generator__residual_scale=0.1)
+config = tiny.make_config(
+    batch_size=8, generator__residual_from_zero=False, generator__residual_scale=0.1, generator__region_dim=2, vae_pretraining__num_steps=2,
+    vae_pretraining__rays_per_portrait=8, vae_pretraining__rays_of_classes=0.5, loss_weights__generator__reconstruction=0.5)
 players, optimizers, state = tiny.make_run(config)
 results = []
 for devices in (jax.devices()[:1], jax.devices()):
@@ -43,7 +45,7 @@ assert 'all-gather' not in exchanged and 'all-to-all' not in exchanged, exchange
 assert gradients <= exchanged['all-reduce'].payload_bytes <= 4 * gradients, (gradients, exchanged)
 
 generator, params = players.generator, state.generator_params
-styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.style_dim)))
+styles = sampler.map_latents(generator, params, jax.random.normal(jax.random.key(0), (2, generator.latent_dim)))
 draw = lambda mesh: sampler.render(generator, params, styles, camera.orbit(0.2, 0.1), image_size=8, num_samples=4, mesh=mesh)
 alone, together = draw(None), draw(sharding.make_mesh())
 assert len(together.rgb.sharding.device_set) == 8

@@ -1,4 +1,4 @@
-"""Sharpening after pretraining: borders get steeper, and nothing else changes."""
+"""Sharpening after pretraining: borders get steeper, surfaces thinner, and nothing else changes."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import tiny
 
 from cnerf_jax import sampler
 from cnerf_jax.models import compositional_field
+from cnerf_jax.rendering import density
 from cnerf_jax.training import sharpening
 
 
@@ -65,3 +66,20 @@ def test_bad_factors(params, factor):
   """Protects from masks that are the same everywhere."""
   with pytest.raises(ValueError, match=f'factor {factor} on mask scores must be above 0'):
     sharpening.sharpen_masks(params, factor)
+
+
+def test_surfaces_are_thinner_by_the_factor(generator, params):
+  """Protects the formula: beta / b, of distances, scores and colours that are as before; never below what a density can be made of."""
+  field, before = answers(generator, params)
+  thinner, after = answers(generator, sharpening.thin_surfaces(params, 1.4))
+  np.testing.assert_allclose(thinner.density_beta, field.density_beta / 1.4, rtol=1e-6)
+  jax.tree.map(np.testing.assert_array_equal, after, before)
+  assert sharpening.thin_surfaces(params, 1e9)['params']['field']['density_beta'] == np.float32(density.SMALLEST_BETA)
+  assert sharpening.thin_surfaces(params, 1.0) is params
+
+
+@pytest.mark.parametrize('factor', [0.0, -1.0, float('nan')])
+def test_bad_factors_of_thinness(params, factor):
+  """Protects from surfaces that are nowhere."""
+  with pytest.raises(ValueError, match=f'factor {factor} on the thinness of surfaces must be above 0'):
+    sharpening.thin_surfaces(params, factor)
